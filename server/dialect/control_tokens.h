@@ -1,0 +1,25 @@
+// The ids of the control tokens of Gemma 4's dialect in one tokenizer. Ids come from the
+// checkpoint's tokenizer.json, never from constants. Immutable, shared by all threads.
+// Refuses a tokenizer that lacks one of them: without it the model cannot be spoken to.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/text/tokenizer.h"
+
+namespace lapidary {
+
+struct ControlTokens {
+  int32_t bos;            // <bos>
+  int32_t turn_open;      // <|turn>
+  int32_t turn_close;     // <turn|>
+  int32_t channel_open;   // <|channel>
+  int32_t channel_close;  // <channel|>
+  int32_t think;          // <|think|>
+  int32_t call_open;      // <|tool_call>
+
+  // Throws StartupError that names the missing token.
+  static ControlTokens from(const Tokenizer& tokenizer);
+};
+
+}  // namespace lapidary

@@ -1,0 +1,42 @@
+// Renders a conversation the way Google's chat template of 2026-07-09 does, byte for byte, as a
+// sequence of control tokens and texts. Pure functions, any thread. Control tokens come only from
+// the template itself: whatever a message says, even "<turn|>", stays text, and is tokenized as
+// such. Text between two control tokens is ONE piece, so that byte-pair merges may cross from the
+// template's words into the user's; cutting there would change ids.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/text/tokenizer.h"
+#include "server/dialect/chat.h"
+
+namespace lapidary {
+
+struct PromptPiece {
+  bool is_control = false;
+  std::string text;  // a control token's name (`<|turn>`), or text in UTF-8, never empty
+};
+
+struct RenderedPrompt {
+  std::vector<PromptPiece> pieces;  // no two texts in a row
+  // The prompt ends inside an open thought: the model's first token is reasoning. Only when
+  // PromptEnd::kContinueLast continues a message that has a thought and no content yet.
+  bool starts_in_thought = false;
+
+  // The prompt as the official template prints it.
+  std::string text() const;
+};
+
+// PromptEnd::kContinueLast REQUIRES that the last message is an assistant's. It has no counterpart
+// in the template; the result is the template's up to the end of that message's text, trimmed as
+// ever, and nothing behind it. With reasoning but empty content, the thought itself is continued.
+RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const RenderOptions& options);
+
+// REQUIRES that the tokenizer has every control token of the prompt (ControlTokens::from has seen
+// to it for the text dialect; for media placeholders the API room has).
+std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer);
+
+}  // namespace lapidary
