@@ -1,0 +1,12 @@
+# What every target of ours is compiled with.
+add_library(lapidary_flags INTERFACE)
+target_include_directories(lapidary_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(lapidary_flags INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  -fno-math-errno -ffp-contract=off $<$<BOOL:${LAPIDARY_WERROR}>:-Werror>)
+target_link_libraries(lapidary_flags INTERFACE Threads::Threads)
+if(LAPIDARY_SANITIZE)
+  target_compile_options(lapidary_flags INTERFACE -fsanitize=${LAPIDARY_SANITIZE}
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  target_link_options(lapidary_flags INTERFACE -fsanitize=${LAPIDARY_SANITIZE})
+endif()

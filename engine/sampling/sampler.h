@@ -1,0 +1,64 @@
+// From one row of logits to one token, as SamplingParams say: penalties, bias, suppression,
+// temperature, top-k, top-p, min-p, a counter-based random number, logprobs. No full sort of the
+// vocabulary anywhere. Engine thread; a Sampler holds only scratch space and no request's state.
+//
+// Order (transformers 5.23): repetition penalty, presence/frequency penalty, bias, suppress,
+// temperature, top_k, top_p, min_p. Logprobs are those of the raw capped logits at temperature 1.
+// A draw depends on (seed, position) alone: never on what else is in the batch.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/request.h"
+
+namespace lapidary {
+
+// How often each token stands in the prompt (repetition penalty) and in the answer (all
+// penalties) of one sequence. Only kept when a penalty asks for it.
+class TokenCounts {
+ public:
+  void add_prompt(std::span<const int32_t> tokens);
+  void add_output(int32_t token);
+
+  struct Count {
+    bool in_prompt = false;
+    int32_t output = 0;
+  };
+  const std::unordered_map<int32_t, Count>& counts() const { return counts_; }
+
+ private:
+  std::unordered_map<int32_t, Count> counts_;
+};
+
+struct SampleInput {
+  std::span<float> logits;              // [vocab], capped; changed in place
+  const SamplingParams* params = nullptr;
+  const TokenCounts* counts = nullptr;  // null without penalties
+  std::span<const int32_t> forbidden;   // stop ids while min_tokens are not reached
+  uint64_t seed = 0;                    // of this choice
+  int64_t position = 0;                 // of the token to be drawn, in the sequence
+};
+
+struct Sampled {
+  int32_t token = 0;
+  std::optional<float> logprob;    // when params->n_logprobs >= 0
+  std::vector<TokenLogprob> top;   // n_logprobs largest, descending; ties: lower id first
+};
+
+class Sampler {
+ public:
+  Sampled sample(const SampleInput& input);
+
+  // Logprob of `token` and the k largest of one row of logits: for prompts.
+  static Sampled score(std::span<const float> logits, int32_t token, int k);
+
+ private:
+  std::vector<float> values_;      // scratch
+  std::vector<int32_t> ids_;
+};
+
+}  // namespace lapidary

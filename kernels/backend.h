@@ -1,0 +1,256 @@
+// The seam to the device: every number the model computes goes through one of these verbs.
+// One Args struct a verb; shapes stand at each field and are executed by expect_shape.
+// Activations are float32 on the CPU; Backend::compute_dtype() says to what a linear's input and
+// the weights are rounded. All verbs are called from the one engine thread.
+//
+// Promise of every verb: a row's result depends on that row's inputs alone, bit for bit; not on
+// how many rows, sequences or pages are in the call, nor on the number of threads. So each
+// reduction runs in one order, whatever the tile.
+//
+// Dims: n_tokens (rows of this step), hidden, ffn, n_heads, n_kv_heads, head_dim, vocab.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "kernels/tensor.h"
+
+namespace lapidary {
+
+// Positions a KV page holds, in both layer groups.
+constexpr int kPageSize = 16;
+
+// A row-major matrix (or `count` of them, `count_stride` elements apart) in host memory, as it
+// stands in a file: [count, rows, cols] bf16, f16 or f32; no alignment is promised.
+struct HostMatrix {
+  const void* data = nullptr;
+  DType dtype = DType::bf16;
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t count = 1;
+  int64_t count_stride = 0;  // elements between two matrices; unused for one
+};
+
+// How the parts of one packed weight lie: `stacked` puts the rows of each part after one another
+// (q, k, v); `gate_up` interleaves two parts of equal shape so that GeGLU is the epilogue.
+enum class WeightForm : uint8_t { stacked, gate_up };
+
+// A weight matrix (or one per expert) in the backend's own layout. Opaque above the backend.
+struct Weight {
+  Buffer buffer;
+  DType dtype = DType::bf16;  // bf16 or f32: how it is stored
+  WeightForm form = WeightForm::stacked;
+  int64_t rows = 0;           // output features (gate_up: of gate and up together)
+  int64_t cols = 0;           // input features
+  int64_t count = 1;          // experts
+
+  explicit operator bool() const { return static_cast<bool>(buffer); }
+};
+
+// out[t] = table[ids[t]] * scale
+struct EmbedArgs {
+  Tensor ids;                     // [n_tokens] i32, each in [0, table rows)
+  const Weight* table = nullptr;  // [vocab, hidden]
+  float scale = 1.0F;
+  Tensor out;                     // [n_tokens, hidden]
+};
+
+// out = x / sqrt(mean(x^2) + eps) * weight        (spec of RMSNorm: plain weight, not 1 + weight)
+struct RmsNormArgs {
+  Tensor x;       // [n_tokens, hidden]
+  Tensor weight;  // [hidden] f32
+  float eps = 1e-6F;
+  Tensor out;     // [n_tokens, hidden]; may be x
+};
+
+// h = (h + rms_norm(x, weight)) * scale           (post-norm, residual, layer scalar)
+struct AddNormArgs {
+  Tensor h;       // [n_tokens, hidden], in and out
+  Tensor x;       // [n_tokens, hidden]
+  Tensor weight;  // [hidden] f32
+  float eps = 1e-6F;
+  float scale = 1.0F;
+};
+
+// h = (h + rms_norm(rms_norm(dense, dense_weight) + rms_norm(sparse, sparse_weight), weight)) * scale
+struct MoeCombineArgs {
+  Tensor h;              // [n_tokens, hidden], in and out
+  Tensor dense, sparse;  // [n_tokens, hidden]
+  Tensor dense_weight, sparse_weight, weight;  // [hidden] f32
+  float eps = 1e-6F;
+  float scale = 1.0F;
+};
+
+// out = x . weight^T
+struct LinearArgs {
+  Tensor x;                        // [n_tokens, cols]
+  const Weight* weight = nullptr;  // [rows, cols], stacked
+  Tensor out;                      // [n_tokens, rows]
+};
+
+// out = gelu_tanh(x . gate^T) * (x . up^T)
+struct GegluLinearArgs {
+  Tensor x;                        // [n_tokens, cols]
+  const Weight* weight = nullptr;  // [2 * ffn, cols], gate_up
+  Tensor out;                      // [n_tokens, ffn]
+};
+
+// cos and sin of position * inv_freq, the angle rounded to float once. Once a step for each kind
+// of layer; every layer of the kind reads it.
+struct RopeTableArgs {
+  Tensor positions;  // [n_tokens] i32
+  Tensor inv_freq;   // [n_angles] f32
+  Tensor out;        // [n_tokens, 2, n_angles] f32: cos row, then sin row
+};
+
+// From the stacked projections of a step: q = rope(rms_norm(q, q_norm)) to `q`;
+// k = rope(rms_norm(k, k_norm)) and v = rms_norm(v, no weight) into the pages at `slots`.
+// Layers that share another layer's KV give no pages: qkv is q alone.
+struct QkvArgs {
+  Tensor qkv;     // [n_tokens, (n_heads + 2 n_kv_heads) * head_dim]; k_eq_v: (n_heads + n_kv_heads)
+                  // * head_dim, V is the raw K; without pages: n_heads * head_dim
+  Tensor q_norm;  // [head_dim] f32
+  Tensor k_norm;  // [head_dim] f32; empty without pages
+  Tensor rope;    // [n_tokens, 2, n_angles]; pairs (i, i + head_dim/2), i < n_angles
+  Tensor slots;   // [n_tokens] i32: page * kPageSize + offset in page
+  float eps = 1e-6F;
+  int n_heads = 0, n_kv_heads = 0, head_dim = 0;
+  bool k_eq_v = false;
+  Tensor k_pages, v_pages;  // one layer's pages (Backend::kv_pages); empty: no KV is written
+  Tensor q;       // [n_tokens, n_heads * head_dim]
+};
+
+// Causal attention over paged KV, scaling 1.0. Query t of sequence s stands at positions[t] and
+// sees keys j with j <= position and, if window > 0, j > position - window.
+struct AttentionArgs {
+  Tensor q;            // [n_tokens, n_heads * head_dim]
+  Tensor k_pages, v_pages;
+  Tensor positions;    // [n_tokens] i32, consecutive inside a sequence
+  Tensor query_start;  // [n_seqs + 1] i32: rows of sequence s are query_start[s] .. [s + 1]
+  Tensor block_start;  // [n_seqs + 1] i32 into block_table
+  Tensor block_table;  // [..] i32: page of positions [16 i, 16 i + 16) of its sequence; -1 where
+                       // the page fell behind the window (never read)
+  int n_heads = 0, n_kv_heads = 0, head_dim = 0;
+  int window = 0;      // 0: sees all
+  Tensor out;          // [n_tokens, n_heads * head_dim]
+};
+
+// p = softmax(proj . (h / rms(h) * scale)) in float32; the top_k largest (lowest index first on
+// ties), renormalised to sum 1, times per_expert_scale. Descending order.
+struct MoeRouteArgs {
+  Tensor h;                      // [n_tokens, hidden]: the raw residual stream
+  Tensor scale;                  // [hidden] f32: router.scale * hidden^-0.5
+  const Weight* proj = nullptr;  // [n_experts, hidden]; inputs are never rounded here
+  Tensor per_expert_scale;       // [n_experts] f32
+  float eps = 1e-6F;
+  int top_k = 0;
+  Tensor experts;                // [n_tokens, top_k] i32
+  Tensor weights;                // [n_tokens, top_k] f32
+};
+
+// out = sum_j weights[j] * down[e_j] . (gelu_tanh(gate[e_j] . x) * (up[e_j] . x)), summed in
+// the order of j in float32.
+struct MoeFfnArgs {
+  Tensor x;                         // [n_tokens, hidden], normed
+  Tensor experts;                   // [n_tokens, top_k] i32
+  Tensor weights;                   // [n_tokens, top_k] f32
+  const Weight* gate_up = nullptr;  // n_experts x [2 * moe_ffn, hidden], gate_up
+  const Weight* down = nullptr;     // n_experts x [hidden, moe_ffn]
+  Tensor out;                       // [n_tokens, hidden]
+};
+
+// Per-layer inputs (E2B, E4B):
+// out = (rms_norm(projected * proj_scale, norm) + table[id] * table_scale) / sqrt(2), by slices.
+struct PleInputsArgs {
+  Tensor ids;          // [n_tokens] i32, media placeholders already replaced by the pad id
+  HostMatrix table;    // [vocab, n_layers * ple_dim], gathered where it lies (mapped file)
+  float table_scale = 1.0F;
+  Tensor projected;    // [n_tokens, n_layers * ple_dim]
+  float proj_scale = 1.0F;
+  Tensor norm;         // [ple_dim] f32
+  float eps = 1e-6F;
+  Tensor out;          // [n_tokens, n_layers * ple_dim]
+};
+
+// out = gelu_tanh(gate) * ple[:, layer]
+struct PleGateArgs {
+  Tensor gate;    // [n_tokens, ple_dim]
+  Tensor ple;     // [n_tokens, n_layers * ple_dim]
+  int layer = 0;
+  Tensor out;     // [n_tokens, ple_dim]; may be gate
+};
+
+// logits = cap * tanh(x . table^T / cap); cap 0: none. Always float32 out.
+struct LogitsArgs {
+  Tensor x;                       // [n_rows, hidden], after the final norm
+  const Weight* table = nullptr;  // [vocab, hidden]
+  float cap = 0.0F;
+  Tensor out;                     // [n_rows, vocab] f32
+};
+
+// out[i] = x[rows[i]]
+struct GatherRowsArgs {
+  Tensor x;     // [n_tokens, hidden]
+  Tensor rows;  // [n_rows] i32
+  Tensor out;   // [n_rows, hidden]
+};
+
+// Copies whole pages of one layer: pages[to[i]] = pages[from[i]] for K and V.
+struct CopyPagesArgs {
+  Tensor from, to;          // [n] i32
+  Tensor k_pages, v_pages;
+};
+
+struct BackendOptions {
+  DType compute = DType::bf16;  // bf16 or f32
+  int n_threads = 0;            // 0: one a physical core this process may use
+  std::string isa;              // "", or one of cpu: avx2, avx512, avx512bf16, neon, generic
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string description() const = 0;  // device, instruction set, threads: for the log
+  virtual DType compute_dtype() const = 0;
+  virtual DType activation_dtype() const = 0;   // of every [n_tokens, ..] tensor above
+  virtual int n_threads() const = 0;
+
+  // Zeroed memory. Throws std::bad_alloc.
+  virtual Buffer allocate(size_t bytes) = 0;
+  virtual void upload(void* to, const void* from_host, size_t bytes) = 0;
+  virtual void download(void* to_host, const void* from, size_t bytes) = 0;
+
+  // Packs host matrices into the backend's layout: bf16 stays bf16; f32 and f16 become f32, or
+  // bf16 when compute_dtype() is bf16. Parts have equal cols and count.
+  virtual Weight pack(std::span<const HostMatrix> parts, WeightForm form) = 0;
+
+  // One layer's K or V pages for these shapes in this type: what to allocate per page, and the
+  // tensor to hand to the verbs. The inner layout is the backend's own.
+  virtual Tensor kv_pages(void* data, DType dtype, int64_t n_pages, int n_kv_heads,
+                          int head_dim) const = 0;
+
+  virtual void embed(const EmbedArgs&) = 0;
+  virtual void rms_norm(const RmsNormArgs&) = 0;
+  virtual void add_norm(const AddNormArgs&) = 0;
+  virtual void moe_combine(const MoeCombineArgs&) = 0;
+  virtual void linear(const LinearArgs&) = 0;
+  virtual void geglu_linear(const GegluLinearArgs&) = 0;
+  virtual void rope_table(const RopeTableArgs&) = 0;
+  virtual void qkv(const QkvArgs&) = 0;
+  virtual void attention(const AttentionArgs&) = 0;
+  virtual void moe_route(const MoeRouteArgs&) = 0;
+  virtual void moe_ffn(const MoeFfnArgs&) = 0;
+  virtual void ple_inputs(const PleInputsArgs&) = 0;
+  virtual void ple_gate(const PleGateArgs&) = 0;
+  virtual void logits(const LogitsArgs&) = 0;
+  virtual void gather_rows(const GatherRowsArgs&) = 0;
+  virtual void copy_pages(const CopyPagesArgs&) = 0;
+};
+
+// The CPU backend. Throws std::invalid_argument for an instruction set this machine lacks.
+std::unique_ptr<Backend> make_cpu_backend(const BackendOptions&);
+
+}  // namespace lapidary
