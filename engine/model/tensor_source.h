@@ -1,0 +1,35 @@
+// Where weights come from: a Checkpoint or DummyWeights. Names are those of expected_tensors, that
+// is, without the prefix that differs between files. Used by the thread that loads.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "engine/model/safetensors.h"
+#include "engine/model/tensor_table.h"
+
+namespace lapidary {
+
+// A tensor of the table in host memory; `owner` keeps the memory alive.
+struct HostTensor {
+  DType dtype = DType::bf16;
+  std::vector<int64_t> shape;
+  const void* data = nullptr;
+  int64_t bytes = 0;
+  std::shared_ptr<const void> owner;
+};
+
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+
+  virtual bool has(std::string_view name) const = 0;
+  // REQUIRES: has(spec.name), and spec stands in the table of the source's config.
+  virtual HostTensor get(const TensorSpec& spec) = 0;
+  // The tensor's bytes were read and will not be needed soon: memory may go back.
+  virtual void done_with(const TensorSpec&) {}
+  // The tensor stays and is read in single rows from now on.
+  virtual void keep_for_gather(const TensorSpec&) {}
+};
+
+}  // namespace lapidary
