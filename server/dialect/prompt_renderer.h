@@ -35,7 +35,7 @@ struct RenderedPrompt {
 // ever, and nothing behind it. With reasoning but empty content, the thought itself is continued.
 RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const RenderOptions& options);
 
-// REQUIRES that the tokenizer has every control token of the prompt (ControlTokens::from has seen
+// REQUIRES that the tokenizer has every control token of the prompt (DialectTokens::from has seen
 // to it for the text dialect; for media placeholders the API room has).
 std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer);
 

@@ -9,7 +9,7 @@
 
 namespace lapidary {
 
-struct ControlTokens {
+struct DialectTokens {
   int32_t bos;            // <bos>
   int32_t turn_open;      // <|turn>
   int32_t turn_close;     // <turn|>
@@ -19,7 +19,7 @@ struct ControlTokens {
   int32_t call_open;      // <|tool_call>
 
   // Throws StartupError that names the missing token.
-  static ControlTokens from(const Tokenizer& tokenizer);
+  static DialectTokens from(const Tokenizer& tokenizer);
 };
 
 }  // namespace lapidary

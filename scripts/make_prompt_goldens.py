@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Writes conversations and what the official chat template makes of them.
+
+  make_prompt_goldens.py TEMPLATE_LARGE TEMPLATE_SMALL [--out FILE] [--count N]
+      renders generated conversations (fixed seed) with both revisions of the template, the way
+      transformers does (Jinja2 with trim_blocks and lstrip_blocks), and writes one JSON line each:
+      {"variant", "thinking", "preserve", "generate", "messages", "prompt"}.
+  make_prompt_goldens.py --vectors FILE --out FILE
+      brings published cases ([{"messages", "kwargs", "large", "small"}, ...]) into the same form,
+      for a run of the test over them (LAPIDARY_PROMPT_GOLDENS=FILE); cases with tools are left out.
+
+Needs jinja2. The prompt renderer's test compares every line byte for byte.
+"""
+
+import argparse
+import json
+import pathlib
+import random
+
+SEED = 20260709
+DEFAULT_OUT = pathlib.Path(__file__).parent.parent / "tests/golden/prompts/conversations.jsonl"
+
+# Every character that Python's strip() takes away, and three that only look as if it did.
+STRIPPED = [chr(c) for c in range(0x110000) if chr(c).isspace()]
+NOT_STRIPPED = ["\u200b", "\ufeff", "\u180e"]
+CONTROL = [
+    "<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<|tool>", "<tool|>", "<|tool_call>",
+    "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>', "<|think|>", "<|channel>",
+    "<channel|>", "<|turn>", "<turn|>", "<|image>", "<image|>", "<|image|>", "<|audio>", "<audio|>",
+    "<|audio|>", "<|video|>",
+]
+WORDS = [
+    "Hi", "hello", "What is", "ruby", "the hardness", "2 + 2", "42", "Tokyo?", "don't", "a<b", "x > y",
+    "line one\nline two", "\n\n", "  two  spaces", "\tindent", "caf\u00e9", "na\u00efve", "\u00df",
+    "\u65e5\u672c\u8a9e", "\u0440\u0443\u0441", "\u0639\u0631\u0628", "\U0001f48e",
+    "e\u0301", "<div>", "</s>", "<|", "|>", "<turn", "thought\n",
+    "{\"k\": 1}", "```py\nx\n```", "\u2581", "<channel", "|channel>", "model\n", "\\n", "'", '"',
+]
+
+
+def text(rng, control_share=0.08):
+    """A short text with odd white space at either end now and then."""
+    if rng.random() < 0.04:
+        return ""
+    parts = []
+    for _ in range(rng.randint(1, 3)):
+        pick = rng.random()
+        if pick < control_share:
+            parts.append(rng.choice(CONTROL))
+        elif pick < control_share + 0.06:
+            parts.append(rng.choice(STRIPPED + NOT_STRIPPED))
+        else:
+            parts.append(rng.choice(WORDS))
+    body = rng.choice(["", " "]).join(parts)
+    if rng.random() < 0.35:
+        body = odd_space(rng) + body
+    if rng.random() < 0.35:
+        body += odd_space(rng)
+    return body
+
+
+def odd_space(rng):
+    if rng.random() < 0.5:
+        return rng.choice([" ", "  ", "\n", "\n\n", " \n", "\t", "\r\n"])
+    return "".join(rng.choice(STRIPPED + NOT_STRIPPED) for _ in range(rng.randint(1, 3)))
+
+
+def spelled_thoughts(rng):
+    """An assistant's text that still has its channel markup in it, well formed or not."""
+    pieces = [text(rng, 0.0), "<|channel>thought\n", text(rng, 0.0), "<channel|>", text(rng, 0.0)]
+    if rng.random() < 0.5:
+        pieces.insert(rng.randrange(len(pieces)), rng.choice(["<|channel>", "<channel|>"]))
+    if rng.random() < 0.3:
+        pieces.pop(rng.randrange(len(pieces)))
+    if rng.random() < 0.2:
+        rng.shuffle(pieces)
+    return "".join(pieces)
+
+
+def content(rng, role):
+    single = spelled_thoughts if role == "assistant" and rng.random() < 0.3 else text
+    if rng.random() < 0.72:
+        return single(rng)
+    if role == "assistant" and rng.random() < 0.1:
+        return None
+    kinds = ["text"] * 4
+    if role != "assistant":
+        kinds += ["image", "image_url", "audio", "input_audio", "video"]
+    parts = []
+    for _ in range(rng.randint(0, 3)):
+        kind = rng.choice(kinds)
+        parts.append({"type": "text", "text": single(rng)} if kind == "text" else {"type": kind})
+    return parts
+
+
+def message(rng, role):
+    made = {"role": role, "content": content(rng, role)}
+    if role == "assistant" and rng.random() < 0.4:
+        made[rng.choice(["reasoning", "reasoning_content"])] = text(rng)
+    return made
+
+
+def conversation(rng):
+    messages = []
+    if rng.random() < 0.35:
+        messages.append(message(rng, rng.choice(["system", "system", "developer"])))
+    for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3])):
+        messages.append(message(rng, "user"))
+        for _ in range(rng.choice([0, 1, 1, 1, 1, 2, 3])):
+            messages.append(message(rng, "assistant"))
+        if rng.random() < 0.12:
+            messages.append(message(rng, rng.choice(["system", "developer"])))
+        if rng.random() < 0.05:
+            messages.append({"role": "tool", "tool_call_id": "c1", "content": text(rng)})
+    if rng.random() < 0.08:
+        messages.insert(0, message(rng, "assistant"))
+    if rng.random() < 0.5 and (not messages or messages[-1]["role"] == "assistant"):
+        messages.append(message(rng, "user"))
+    return messages
+
+
+def compile_template(path):
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(pathlib.Path(path).read_text(encoding="utf-8"))
+
+
+def generate(templates, count):
+    rng = random.Random(SEED)
+    for _ in range(count):
+        case = {
+            "variant": rng.choice(sorted(templates)),
+            "thinking": rng.random() < 0.4,
+            "preserve": rng.random() < 0.2,
+            "generate": rng.random() < 0.8,
+            "messages": conversation(rng),
+        }
+        case["prompt"] = templates[case["variant"]].render(
+            messages=case["messages"], bos_token="<bos>", enable_thinking=case["thinking"],
+            preserve_thinking=case["preserve"], add_generation_prompt=case["generate"])
+        yield case
+
+
+def from_vectors(path):
+    for case in json.loads(pathlib.Path(path).read_text(encoding="utf-8")):
+        kwargs = case["kwargs"]
+        calls = any("tool_calls" in m or "tool_responses" in m for m in case["messages"])
+        if calls or kwargs.get("tools"):
+            continue
+        for variant in ("large", "small"):
+            yield {
+                "variant": variant,
+                "thinking": kwargs.get("enable_thinking", False),
+                "preserve": kwargs.get("preserve_thinking", False),
+                "generate": kwargs.get("add_generation_prompt", True),
+                "messages": case["messages"],
+                "prompt": case[variant],
+            }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("template_large", nargs="?")
+    parser.add_argument("template_small", nargs="?")
+    parser.add_argument("--vectors")
+    parser.add_argument("--out", default=DEFAULT_OUT, type=pathlib.Path)
+    parser.add_argument("--count", default=2200, type=int)
+    arguments = parser.parse_args()
+    if arguments.vectors:
+        cases = from_vectors(arguments.vectors)
+    elif arguments.template_large and arguments.template_small:
+        templates = {"large": compile_template(arguments.template_large),
+                     "small": compile_template(arguments.template_small)}
+        cases = generate(templates, arguments.count)
+    else:
+        parser.error("give both templates, or --vectors")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    with arguments.out.open("w", encoding="ascii", newline="\n") as out:
+        n_cases = 0
+        for case in cases:
+            out.write(json.dumps(case, separators=(",", ":")) + "\n")
+            n_cases += 1
+    print(f"{arguments.out}: {n_cases} cases")
+
+
+if __name__ == "__main__":
+    main()
