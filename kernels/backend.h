@@ -182,12 +182,12 @@ struct PleGateArgs {
   Tensor out;     // [n_tokens, ple_dim]; may be gate
 };
 
-// logits = cap * tanh(x . table^T / cap); cap 0: none. Always float32 out.
+// logits = cap * tanh(x . table^T / cap); cap 0: none. `out` is host memory: the sampler reads it.
 struct LogitsArgs {
   Tensor x;                       // [n_rows, hidden], after the final norm
   const Weight* table = nullptr;  // [vocab, hidden]
   float cap = 0.0F;
-  Tensor out;                     // [n_rows, vocab] f32
+  Tensor out;                     // [n_rows, vocab] f32, host memory
 };
 
 // out[i] = x[rows[i]]

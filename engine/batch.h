@@ -1,0 +1,37 @@
+// One step as flat arrays: what the model is called with. Built from the scheduler's Step by the
+// engine thread, read by Gemma4::forward, forgotten after the step.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/scheduler.h"
+
+namespace lapidary {
+
+// Where the KV of this step goes and stands, for one layer group.
+struct GroupPages {
+  std::vector<int32_t> slots;        // [n_tokens]: page * kPageSize + offset
+  std::vector<int32_t> block_start;  // [n_seqs + 1], into block_table
+  std::vector<int32_t> block_table;  // pages of each sequence, -1 behind the window
+};
+
+struct Batch {
+  std::vector<int32_t> tokens;       // [n_tokens]
+  std::vector<int32_t> positions;    // [n_tokens]
+  std::vector<int32_t> query_start;  // [n_seqs + 1]: rows of each sequence
+  std::vector<int32_t> logit_rows;   // rows whose logits are wanted, ascending
+  GroupPages sliding, global;
+
+  int n_tokens() const { return static_cast<int>(tokens.size()); }
+  int n_seqs() const { return static_cast<int>(query_start.size()) - 1; }
+
+  // Logits are wanted of a chunk's last row when it reaches the sequence's end, and of every
+  // prompt row when the request asks for the prompt's logprobs.
+  static Batch from(const Step& step);
+};
+
+// First row of the logits that chunk `c` of the step wants, counted in the chunk; == count: none.
+int first_logit_row(const Chunk& chunk);
+
+}  // namespace lapidary

@@ -1,0 +1,295 @@
+#include "engine/engine_loop.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lapidary {
+namespace {
+
+// Rows of logits that are computed and kept at once: bounds the memory of long scored prompts.
+constexpr int kLogitRows = 64;
+
+SchedulerLimits limits_of(const ModelConfig& config, const EngineOptions& options) {
+  SchedulerLimits limits{.max_seqs = options.max_num_seqs,
+                         .step_tokens = options.max_num_batched_tokens,
+                         .has_global = false,
+                         .sliding_pages = options.sliding_pages,
+                         .global_pages = options.global_pages};
+  for (const LayerConfig& layer : config.layers) {
+    if (layer.kind == LayerKind::sliding) limits.window = layer.window;
+    if (layer.kind == LayerKind::global) limits.has_global = true;
+  }
+  return limits;
+}
+
+bool needs_counts(const SamplingParams& p) {
+  return p.presence_penalty != 0.0F || p.frequency_penalty != 0.0F || p.repetition_penalty != 1.0F;
+}
+
+std::unique_ptr<Sequence> first_choice(Request request, std::shared_ptr<TokenStream> stream) {
+  auto s = std::make_unique<Sequence>();
+  s->stream = std::move(stream);
+  s->n_open = std::make_shared<int>(request.n);
+  s->tokens = request.tokens;
+  s->n_prompt = s->n_tokens();
+  s->must_fork = request.n > 1;
+  if (needs_counts(request.sampling)) s->counts.add_prompt(s->tokens);
+  s->request = std::make_shared<const Request>(std::move(request));
+  return s;
+}
+
+}  // namespace
+
+EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
+                       const EngineOptions& options)
+    : model_(std::move(model)),
+      options_(options),
+      cache_(backend, model_->config(), options.kv_dtype, options.sliding_pages,
+             options.global_pages),
+      scheduler_(limits_of(model_->config(), options)),
+      logits_(static_cast<size_t>(kLogitRows) * model_->config().vocab),
+      row_(model_->config().vocab) {
+  model_->reserve(options.max_num_batched_tokens);
+  publish_stats();
+  thread_ = std::thread([this] { run(); });
+}
+
+EngineLoop::~EngineLoop() {
+  {
+    const std::lock_guard lock(mutex_);
+    draining_ = stopping_ = cancel_all_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+// --- the door ---
+
+Submission EngineLoop::submit(Request request) {
+  const int64_t total = static_cast<int64_t>(request.tokens.size()) + request.max_tokens;
+  if (total > options_.max_model_len || !scheduler_.fits(total)) return Refusal::too_long;
+  const int n = request.n;
+  const size_t events = request.prompt_logprobs ? request.tokens.size() : 0;
+  auto stream = std::make_shared<TokenStream>(n, 4096 + events);
+  std::unique_ptr<Sequence> sequence = first_choice(std::move(request), stream);
+  {
+    const std::lock_guard lock(mutex_);
+    if (draining_) return Refusal::draining;
+    if (n_open_ + n > options_.max_num_seqs + options_.max_queued_requests) {
+      return Refusal::queue_full;
+    }
+    n_open_ += n;
+    sequence->arrival = n_submitted_++;
+    inbox_.push_back(std::move(sequence));
+  }
+  wake_.notify_one();
+  return stream;
+}
+
+void EngineLoop::drain(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  draining_ = true;
+  const auto nothing_left = [this] { return n_open_ == 0; };
+  if (idle_.wait_until(lock, deadline, nothing_left)) return;
+  cancel_all_ = true;
+  wake_.notify_one();
+  idle_.wait(lock, nothing_left);
+}
+
+EngineStats EngineLoop::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+// --- the engine thread ---
+
+void EngineLoop::run() {
+  while (admit()) {
+    drop_cancelled();
+    if (scheduler_.n_running() + scheduler_.n_waiting() > 0) step();
+    publish_stats();
+  }
+}
+
+bool EngineLoop::admit() {
+  std::vector<std::unique_ptr<Sequence>> arrived;
+  {
+    std::unique_lock lock(mutex_);
+    const bool is_idle = scheduler_.n_running() + scheduler_.n_waiting() == 0;
+    if (is_idle) wake_.wait(lock, [this] { return !inbox_.empty() || stopping_; });
+    if (stopping_ && is_idle && inbox_.empty()) return false;
+    arrived.swap(inbox_);
+  }
+  for (auto& s : arrived) scheduler_.add(std::move(s));
+  return true;
+}
+
+void EngineLoop::drop_cancelled() {
+  bool cancel_all = false;
+  {
+    const std::lock_guard lock(mutex_);
+    cancel_all = cancel_all_;
+  }
+  for (Sequence* s : scheduler_.all()) {
+    const bool is_cancelled = cancel_all || s->stream->cancelled() ||
+                              (!s->must_fork && s->stream->choice_cancelled(s->choice));
+    if (!is_cancelled) continue;
+    s->stream->push({.choice = s->choice, .finish = FinishReason::cancelled});
+    leave(*s);
+  }
+}
+
+void EngineLoop::step() {
+  const Step step = scheduler_.schedule();
+  CHECK(!step.chunks.empty());  // the oldest always finds pages
+  const Batch batch = Batch::from(step);
+  const Tensor rows = model_->forward(batch, cache_);
+  scheduler_.commit(step);
+  ++counters_.steps;
+  for (const Chunk& chunk : step.chunks) {
+    Sequence& s = *chunk.sequence;
+    counters_.prompt_tokens += std::max(0, std::min(s.n_computed, s.n_prompt) - chunk.start);
+    if (s.choice == 0) s.stream->set_prompt_done(std::min(s.n_computed, s.n_prompt));
+  }
+  sample(step, rows);
+  for (Sequence* s : std::exchange(finished_, {})) leave(*s);
+}
+
+// Every wanted row of the step, a block of rows at a time.
+void EngineLoop::sample(const Step& step, const Tensor& rows) {
+  struct Row {
+    Sequence* sequence;
+    int position;
+  };
+  std::vector<Row> wanted;
+  for (const Chunk& chunk : step.chunks) {
+    for (int i = first_logit_row(chunk); i < chunk.count; ++i) {
+      wanted.push_back({chunk.sequence, chunk.start + i});
+    }
+  }
+  const int64_t vocab = model_->config().vocab;
+  const auto n_rows = static_cast<int64_t>(wanted.size());
+  for (int64_t first = 0; first < n_rows; first += kLogitRows) {
+    const int64_t n = std::min<int64_t>(kLogitRows, n_rows - first);
+    Tensor block = rows;
+    block.data = static_cast<char*>(rows.data) +
+                 static_cast<size_t>(first * rows.dim(1)) * dtype_bytes(rows.dtype);
+    block.shape[0] = n;
+    model_->logits(block, Tensor(logits_.data(), DType::f32, {n, vocab}));
+    for (int64_t i = 0; i < n; ++i) {
+      const Row& row = wanted[first + i];
+      sample_row(*row.sequence, row.position,
+                 std::span(logits_).subspan(static_cast<size_t>(i * vocab), vocab));
+    }
+  }
+}
+
+// The logits after `position`: they score the next prompt token, or draw the next token.
+void EngineLoop::sample_row(Sequence& s, int position, std::span<float> logits) {
+  if (s.request->prompt_logprobs) score_prompt(s, position, logits);
+  if (position + 1 < s.n_tokens()) return;
+  if (s.must_fork) start_other_choices(s, logits);
+  draw(s, logits);
+}
+
+void EngineLoop::score_prompt(Sequence& s, int position, std::span<const float> logits) {
+  const auto send = [&](int at, Sampled scored) {
+    s.stream->push({.token = s.tokens[at],
+                    .is_prompt = true,
+                    .logprob = scored.logprob,
+                    .top = std::move(scored.top)});
+    s.n_prompt_published = at + 1;
+  };
+  if (s.n_prompt_published == 0) send(0, {});
+  // Computed once more after a preemption, sent once.
+  const int next = position + 1;
+  if (next != s.n_prompt_published || next >= s.n_prompt) return;
+  send(next, Sampler::score(logits, s.tokens[next], s.request->sampling.n_logprobs));
+}
+
+void EngineLoop::start_other_choices(Sequence& parent, std::span<const float> logits) {
+  parent.must_fork = false;
+  for (int choice = 1; choice < parent.request->n; ++choice) {
+    auto child = std::make_unique<Sequence>();
+    child->request = parent.request;
+    child->stream = parent.stream;
+    child->n_open = parent.n_open;
+    child->choice = choice;
+    child->arrival = parent.arrival;
+    child->tokens = parent.tokens;
+    child->n_prompt = parent.n_prompt;
+    child->n_prompt_published = parent.n_prompt_published;
+    child->counts = parent.counts;
+    Sequence& s = *child;
+    const ForkCopies copies = scheduler_.fork(parent, std::move(child));
+    cache_.copy_page(LayerKind::sliding, copies.sliding);
+    cache_.copy_page(LayerKind::global, copies.global);
+    std::copy(logits.begin(), logits.end(), row_.begin());
+    draw(s, row_);
+  }
+}
+
+void EngineLoop::draw(Sequence& s, std::span<float> logits) {
+  const Request& request = *s.request;
+  const SamplingParams& params = request.sampling;
+  if (request.max_tokens == 0) {
+    publish(s, {.choice = s.choice, .finish = FinishReason::length});
+    return;
+  }
+  const bool counted = needs_counts(params);
+  std::span<const int32_t> forbidden;
+  if (s.n_output() < params.min_tokens) forbidden = request.stop_ids;
+  Sampled drawn = sampler_.sample({.logits = logits,
+                                   .params = &params,
+                                   .counts = counted ? &s.counts : nullptr,
+                                   .forbidden = forbidden,
+                                   .seed = params.seed + static_cast<uint64_t>(s.choice),
+                                   .position = s.n_tokens()});
+  s.tokens.push_back(drawn.token);
+  if (counted) s.counts.add_output(drawn.token);
+  ++counters_.generated_tokens;
+
+  FinishReason finish = FinishReason::none;
+  const auto& stops = request.stop_ids;
+  if (std::find(stops.begin(), stops.end(), drawn.token) != stops.end()) {
+    finish = FinishReason::stop;
+  } else if (s.n_output() >= request.max_tokens) {
+    finish = FinishReason::length;
+  }
+  publish(s, {.choice = s.choice,
+              .token = drawn.token,
+              .finish = finish,
+              .logprob = drawn.logprob,
+              .top = std::move(drawn.top)});
+}
+
+// A full ring cancels the stream; drop_cancelled() takes its sequences out before the next step.
+void EngineLoop::publish(Sequence& s, TokenEvent event) {
+  if (event.finish != FinishReason::none) finished_.push_back(&s);
+  s.stream->push(std::move(event));
+}
+
+void EngineLoop::leave(Sequence& s) {
+  // Choices that were never started end with the first.
+  const int n_ended = s.must_fork ? s.request->n : 1;
+  *s.n_open -= n_ended;
+  if (*s.n_open == 0) s.stream->end();
+  scheduler_.finish(&s);
+  const std::lock_guard lock(mutex_);
+  n_open_ -= n_ended;
+  if (n_open_ == 0) idle_.notify_all();
+}
+
+void EngineLoop::publish_stats() {
+  counters_.running = scheduler_.n_running();
+  counters_.waiting = scheduler_.n_waiting();
+  const BlockPool& sliding = scheduler_.sliding_pool();
+  const BlockPool& global = scheduler_.global_pool();
+  counters_.pages_total = sliding.n_pages() + global.n_pages();
+  counters_.pages_free = sliding.n_free() + global.n_free();
+  counters_.preemptions = scheduler_.n_preemptions();
+  const std::lock_guard lock(mutex_);
+  stats_ = counters_;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,72 @@
+// The engine thread and its door. What crosses the door: an inbox of submitted sequences, the
+// TokenStreams, a snapshot of statistics. Everything below "engine thread" is touched by that
+// thread alone. The loop neither throws nor catches; running out of pages is preemption, not an
+// error.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "engine/batch.h"
+#include "engine/cache/kv_cache.h"
+#include "engine/engine.h"
+#include "engine/model/gemma4.h"
+#include "engine/sampling/sampler.h"
+#include "engine/scheduler.h"
+
+namespace lapidary {
+
+class EngineLoop {
+ public:
+  EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model, const EngineOptions& options);
+  ~EngineLoop();
+
+  Submission submit(Request request);
+  void drain(std::chrono::steady_clock::time_point deadline);
+  EngineStats stats() const;
+  const ModelConfig& config() const { return model_->config(); }
+  const EngineOptions& options() const { return options_; }
+
+ private:
+  // --- engine thread ---
+  void run();
+  bool admit();  // false: stop
+  void drop_cancelled();
+  void step();
+  void sample(const Step& step, const Tensor& rows);
+  void sample_row(Sequence& s, int position, std::span<float> logits);
+  void score_prompt(Sequence& s, int position, std::span<const float> logits);
+  void start_other_choices(Sequence& parent, std::span<const float> logits);
+  void draw(Sequence& s, std::span<float> logits);
+  void publish(Sequence& s, TokenEvent event);
+  void leave(Sequence& s);
+  void publish_stats();
+
+  const std::unique_ptr<Gemma4> model_;
+  const EngineOptions options_;
+  KvCache cache_;
+  Scheduler scheduler_;
+  Sampler sampler_;
+  std::vector<float> logits_;        // [kLogitRows, vocab]
+  std::vector<float> row_;           // [vocab]: a copy for each further choice
+  std::vector<Sequence*> finished_;  // in this step
+
+  // --- the door ---
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;  // something came in, or the engine must stop
+  std::condition_variable idle_;  // nothing is left
+  std::vector<std::unique_ptr<Sequence>> inbox_;
+  int64_t n_submitted_ = 0;
+  int n_open_ = 0;  // choices submitted and not ended
+  bool draining_ = false, stopping_ = false, cancel_all_ = false;
+  EngineStats stats_;     // what stats() gives
+  EngineStats counters_;  // engine thread's own, copied to stats_ once a step
+
+  std::thread thread_;  // last: starts when all else is there
+};
+
+}  // namespace lapidary
