@@ -1,0 +1,73 @@
+#include "server/loaded_model.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "config/startup_error.h"
+#include "engine/model/checkpoint.h"
+#include "engine/model/dummy_weights.h"
+#include "server/engine_options.h"
+#include "server/hf_cache.h"
+
+namespace lapidary {
+namespace {
+
+LoadProgress progress_on_terminal() {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [last = -1](int64_t done, int64_t total) mutable {
+    const int percent = total > 0 ? static_cast<int>(100 * done / total) : 100;
+    if (percent == last) return;
+    last = percent;
+    std::fprintf(stderr, "\rLoading weights %3d %%%s", percent, percent == 100 ? "\n" : "");
+  };
+}
+
+std::shared_ptr<TensorSource> open_weights(const ServeConfig& config, const ModelConfig& model,
+                                           const std::filesystem::path& folder) {
+  if (config.load_format == "dummy") {
+    return std::make_shared<DummyWeights>(model, 0, static_cast<int>(config.threads));
+  }
+  return Checkpoint::open(folder, model);
+}
+
+}  // namespace
+
+std::filesystem::path model_folder(const ServeConfig& config, const Environment& environment) {
+  if (config.model.empty()) {
+    throw StartupError("No model is named: give a checkpoint folder or an id such as "
+                       "google/gemma-4-26B-A4B-it.");
+  }
+  return resolve_model(config.model, environment);
+}
+
+LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& folder) {
+  LoadedModel loaded;
+  loaded.config = ModelConfig::load(folder);
+  try {
+    loaded.backend = make_cpu_backend(backend_options(config, loaded.config));
+  } catch (const std::invalid_argument& error) {
+    throw StartupError(error.what());
+  }
+  const std::shared_ptr<TensorSource> source = open_weights(config, loaded.config, folder);
+  Weights weights = load_weights(loaded.config, *source, *loaded.backend, progress_on_terminal());
+  loaded.options = engine_options(config, loaded.config, available_memory_bytes());
+  loaded.decoder = std::make_unique<Gemma4>(loaded.config, std::move(weights), *loaded.backend);
+  return loaded;
+}
+
+Tokenizer load_tokenizer(const std::filesystem::path& folder, const ModelConfig& config) {
+  const std::filesystem::path file = folder / "tokenizer.json";
+  Tokenizer tokenizer = Tokenizer::from_file(file);
+  if (tokenizer.vocab_size() > config.vocab) {
+    throw StartupError(file.string() + " has " + std::to_string(tokenizer.vocab_size()) +
+                       " entries, but the model's vocabulary has only " +
+                       std::to_string(config.vocab) + ".");
+  }
+  return tokenizer;
+}
+
+}  // namespace lapidary
