@@ -1,0 +1,50 @@
+// The work space of one encode call, and the pool that lends it. Many HTTP threads encode, few at
+// once: a pool of as many spaces as there are cores keeps each word cache warm and the memory
+// bounded, where a thread-local one would cost a megabyte a thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "engine/text/byte_pair_merger.h"
+#include "engine/text/word_cache.h"
+
+namespace lapidary {
+
+struct EncodeScratch {
+  WordCache words;
+  BytePairMerger merger;
+};
+
+class EncodeScratchPool {
+ public:
+  EncodeScratchPool();
+
+  // A space that comes back by itself. Never waits: when all are lent a new one is made, which is
+  // dropped on return unless there is room for it.
+  class Lease {
+   public:
+    explicit Lease(EncodeScratchPool& pool) : pool_(pool), scratch_(pool.take()) {}
+    ~Lease() { pool_.give_back(std::move(scratch_)); }
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+
+    EncodeScratch& operator*() { return *scratch_; }
+
+   private:
+    EncodeScratchPool& pool_;
+    std::unique_ptr<EncodeScratch> scratch_;
+  };
+
+ private:
+  std::unique_ptr<EncodeScratch> take();
+  void give_back(std::unique_ptr<EncodeScratch> scratch);
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<EncodeScratch>> free_;  // guarded by mutex_; the last used is last
+  size_t max_free_;
+};
+
+}  // namespace lapidary
