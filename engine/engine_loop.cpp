@@ -9,19 +9,6 @@ namespace {
 // Rows of logits that are computed and kept at once: bounds the memory of long scored prompts.
 constexpr int kLogitRows = 64;
 
-SchedulerLimits limits_of(const ModelConfig& config, const EngineOptions& options) {
-  SchedulerLimits limits{.max_seqs = options.max_num_seqs,
-                         .step_tokens = options.max_num_batched_tokens,
-                         .has_global = false,
-                         .sliding_pages = options.sliding_pages,
-                         .global_pages = options.global_pages};
-  for (const LayerConfig& layer : config.layers) {
-    if (layer.kind == LayerKind::sliding) limits.window = layer.window;
-    if (layer.kind == LayerKind::global) limits.has_global = true;
-  }
-  return limits;
-}
-
 bool needs_counts(const SamplingParams& p) {
   return p.presence_penalty != 0.0F || p.frequency_penalty != 0.0F || p.repetition_penalty != 1.0F;
 }
@@ -40,13 +27,26 @@ std::unique_ptr<Sequence> first_choice(Request request, std::shared_ptr<TokenStr
 
 }  // namespace
 
+SchedulerLimits scheduler_limits(const ModelConfig& config, const EngineOptions& options) {
+  SchedulerLimits limits{.max_seqs = options.max_num_seqs,
+                         .step_tokens = options.max_num_batched_tokens,
+                         .has_global = false,
+                         .sliding_pages = options.sliding_pages,
+                         .global_pages = options.global_pages};
+  for (const LayerConfig& layer : config.layers) {
+    if (layer.kind == LayerKind::sliding) limits.window = layer.window;
+    if (layer.kind == LayerKind::global) limits.has_global = true;
+  }
+  return limits;
+}
+
 EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
                        const EngineOptions& options)
     : model_(std::move(model)),
       options_(options),
       cache_(backend, model_->config(), options.kv_dtype, options.sliding_pages,
              options.global_pages),
-      scheduler_(limits_of(model_->config(), options)),
+      scheduler_(scheduler_limits(model_->config(), options)),
       logits_(static_cast<size_t>(kLogitRows) * model_->config().vocab),
       row_(model_->config().vocab) {
   model_->reserve(options.max_num_batched_tokens);

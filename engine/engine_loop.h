@@ -20,6 +20,9 @@
 
 namespace lapidary {
 
+// What the scheduler must know of a model and the engine's options.
+SchedulerLimits scheduler_limits(const ModelConfig& config, const EngineOptions& options);
+
 class EngineLoop {
  public:
   EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model, const EngineOptions& options);

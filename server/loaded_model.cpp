@@ -38,8 +38,9 @@ std::shared_ptr<TensorSource> open_weights(const ServeConfig& config, const Mode
 
 std::filesystem::path model_folder(const ServeConfig& config, const Environment& environment) {
   if (config.model.empty()) {
-    throw StartupError("No model is named: give a checkpoint folder or an id such as "
-                       "google/gemma-4-26B-A4B-it.");
+    throw StartupError(
+        "No model is named: give a checkpoint folder or an id such as "
+        "google/gemma-4-26B-A4B-it.");
   }
   return resolve_model(config.model, environment);
 }

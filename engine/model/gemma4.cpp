@@ -29,6 +29,7 @@ Tensor Gemma4::forward(const Batch& batch, const KvCache& cache) {
   const int64_t n_rows = in.logit_rows.dim(0);
   const Tensor rows = activations(work_.block_out, n_rows, config_.hidden);
   const Tensor normed = activations(work_.normed, n_rows, config_.hidden);
+  if (n_rows == 0) return normed;
   backend_.gather_rows({.x = h, .rows = in.logit_rows, .out = rows});
   backend_.rms_norm(
       {.x = rows, .weight = weights_.norm.tensor(), .eps = config_.rms_eps, .out = normed});

@@ -1,0 +1,182 @@
+#include "server/chat_command.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <iostream>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "server/dialect/dialect_tokens.h"
+#include "server/dialect/output_parser.h"
+#include "server/dialect/prompt_renderer.h"
+#include "server/loaded_model.h"
+
+namespace lapidary {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class Conversation {
+ public:
+  Conversation(Engine& engine, const Tokenizer& tokenizer, const ChatOptions& options)
+      : engine_(engine),
+        tokenizer_(tokenizer),
+        tokens_(DialectTokens::from(tokenizer)),
+        options_(options),
+        is_terminal_(isatty(STDOUT_FILENO) != 0) {
+    reset();
+  }
+
+  void reset() {
+    messages_.clear();
+    if (!options_.system.empty()) {
+      messages_.push_back({.role = Role::kSystem, .content = options_.system});
+    }
+  }
+
+  // One turn: prints the answer as it comes and keeps it for the next turn.
+  void ask(const std::string& text) {
+    messages_.push_back({.role = Role::kUser, .content = text});
+    const RenderedPrompt prompt = render_prompt(
+        messages_, {.variant = engine_.config().is_small_variant() ? TemplateVariant::kSmall
+                                                                   : TemplateVariant::kLarge,
+                    .enable_thinking = options_.thinking});
+    const Submission submission = engine_.submit(request_for(encode_prompt(prompt, tokenizer_)));
+    const auto* stream = std::get_if<std::shared_ptr<TokenStream>>(&submission);
+    if (stream == nullptr) {
+      std::printf("This conversation no longer fits the context; /reset starts a new one.\n\n");
+      messages_.pop_back();
+      return;
+    }
+    answer(**stream, prompt.starts_in_thought);
+  }
+
+ private:
+  Request request_for(std::vector<int32_t> prompt) const {
+    const ModelConfig& config = engine_.config();
+    const GenerationDefaults& defaults = config.generation;
+    Request request;
+    request.id = "chat";
+    request.max_tokens =
+        std::min(options_.max_tokens,
+                 std::max(1, engine_.options().max_model_len - static_cast<int>(prompt.size())));
+    request.tokens = std::move(prompt);
+    request.stop_ids = config.ids.eos;
+    SamplingParams& p = request.sampling;
+    p.temperature = defaults.do_sample ? defaults.temperature : 0.0F;
+    if (options_.temperature >= 0) p.temperature = static_cast<float>(options_.temperature);
+    p.top_k = defaults.top_k;
+    p.top_p = defaults.top_p;
+    p.min_p = defaults.min_p;
+    p.repetition_penalty = defaults.repetition_penalty;
+    p.suppress_tokens = config.ids.media;
+    p.suppress_tokens.insert(p.suppress_tokens.end(), defaults.suppress_tokens.begin(),
+                             defaults.suppress_tokens.end());
+    p.seed = std::random_device{}();
+    return request;
+  }
+
+  void answer(TokenStream& stream, bool starts_in_thought) {
+    OutputParser parser(tokenizer_, tokens_, starts_in_thought);
+    ChatMessage reply{.role = Role::kAssistant, .content = std::string()};
+    const auto add = [&](const OutputDelta& delta) {
+      reply.reasoning += delta.reasoning;
+      std::get<std::string>(reply.content) += delta.content;
+      show(delta);
+    };
+    const Clock::time_point start = Clock::now();
+    Clock::time_point first{};
+    int n_tokens = 0;
+    while (!stream.done()) {
+      for (const TokenEvent& event : stream.take(std::chrono::seconds(1))) {
+        if (event.token < 0) continue;
+        if (n_tokens++ == 0) first = Clock::now();
+        add(parser.push(event.token));
+      }
+    }
+    add(parser.finish());
+    end_thought();
+    print_speed(n_tokens, start, first);
+    messages_.push_back(std::move(reply));
+  }
+
+  void show(const OutputDelta& delta) {
+    if (!delta.reasoning.empty()) {
+      if (!shows_thought_ && is_terminal_) std::fputs("\x1b[2m", stdout);
+      shows_thought_ = true;
+      std::fputs(delta.reasoning.c_str(), stdout);
+    }
+    if (!delta.content.empty()) {
+      end_thought();
+      std::fputs(delta.content.c_str(), stdout);
+    }
+    std::fflush(stdout);
+  }
+
+  void end_thought() {
+    if (!std::exchange(shows_thought_, false)) return;
+    std::fputs(is_terminal_ ? "\x1b[0m\n" : "\n", stdout);
+  }
+
+  // The first token waits for the prompt, so the rate is that of the others.
+  void print_speed(int n_tokens, Clock::time_point start, Clock::time_point first) const {
+    const auto seconds = [](auto duration) {
+      return std::chrono::duration<double>(duration).count();
+    };
+    const double decode = seconds(Clock::now() - first);
+    std::printf("\n%s(%d tokens", is_terminal_ ? "\x1b[2m" : "", n_tokens);
+    if (n_tokens > 1) std::printf(", %.0f tokens/s", (n_tokens - 1) / std::max(decode, 1e-9));
+    if (n_tokens > 0) std::printf(", first after %.0f ms", 1e3 * seconds(first - start));
+    std::printf(")%s\n\n", is_terminal_ ? "\x1b[0m" : "");
+  }
+
+  Engine& engine_;
+  const Tokenizer& tokenizer_;
+  const DialectTokens tokens_;
+  const ChatOptions options_;
+  const bool is_terminal_;
+  bool shows_thought_ = false;
+  std::vector<ChatMessage> messages_;
+};
+
+}  // namespace
+
+void add_chat_flags(CLI::App& app, ChatOptions& options) {
+  app.add_option("--system", options.system, "System prompt");
+  app.add_flag("--thinking", options.thinking, "Let the model think before it answers");
+  app.add_option("--temperature", options.temperature, "0: greedy; default: the model's own")
+      ->check(CLI::Range(0.0, 2.0));
+  app.add_option("--max-tokens", options.max_tokens, "Longest answer, in tokens")
+      ->check(CLI::Range(1, 1 << 20));
+}
+
+int run_chat(const ServeConfig& config, const Environment& environment,
+             const ChatOptions& options) {
+  const std::filesystem::path folder = model_folder(config, environment);
+  const Tokenizer tokenizer = load_tokenizer(folder, ModelConfig::load(folder));
+  LoadedModel loaded = load_model(config, folder);
+  Engine engine(*loaded.backend, std::move(loaded.decoder), loaded.options);
+  Conversation conversation(engine, tokenizer, options);
+
+  std::printf("Talking to %s. /reset starts anew, /quit or end of input leaves.\n\n",
+              folder.filename().c_str());
+  std::string line;
+  while (std::printf("> "), std::fflush(stdout), std::getline(std::cin, line)) {
+    if (isatty(STDIN_FILENO) == 0) std::printf("%s\n", line.c_str());
+    if (line == "/quit" || line == "/exit") break;
+    if (line == "/reset") {
+      conversation.reset();
+      std::printf("A new conversation.\n\n");
+    } else if (!line.empty()) {
+      conversation.ask(line);
+    }
+  }
+  std::printf("\n");
+  return 0;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,134 @@
+#include "server/decoder_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "engine/engine_loop.h"
+
+namespace lapidary {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double ms_since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+StepTime median_of(std::vector<double> ms) {
+  std::sort(ms.begin(), ms.end());
+  return {.ms = ms[ms.size() / 2], .n_steps = static_cast<int>(ms.size())};
+}
+
+// Pages for max_batch sequences of max_length tokens.
+EngineOptions with_pages(EngineOptions options, const ModelConfig& config, int max_batch,
+                         int max_length) {
+  int window = 0;
+  for (const LayerConfig& layer : config.layers) window = std::max(window, layer.window);
+  const int whole = blocks_for(max_length) + 1;
+  const int behind = blocks_for(window + options.max_num_batched_tokens) + 2;
+  options.max_num_seqs = std::min(max_batch, options.max_num_batched_tokens);
+  options.global_pages = max_batch * (whole + 1);
+  options.sliding_pages = max_batch * (std::min(whole, behind) + 1);
+  return options;
+}
+
+}  // namespace
+
+StepCost step_cost(const ModelConfig& config, DType stored, int n_tokens, int n_logit_rows) {
+  const double hidden = config.hidden;
+  double dense = 0, active = 0, distinct = 0;  // parameters: each token's, and those read
+  for (int l = 0; l < config.n_layers(); ++l) {
+    const LayerConfig& layer = config.layers[l];
+    const int kv_parts = layer.owns_kv(l) ? (layer.k_eq_v ? 1 : 2) : 0;
+    const double heads = 2.0 * layer.n_heads + kv_parts * layer.n_kv_heads;
+    dense += heads * layer.head_dim * hidden + 3.0 * layer.ffn * hidden;
+    dense += 2.0 * config.ple_dim * hidden;
+    if (config.n_experts == 0) continue;
+    const double expert = 3.0 * config.moe_ffn * hidden;
+    const double share = static_cast<double>(config.top_k_experts) / config.n_experts;
+    dense += config.n_experts * hidden;  // the router
+    active += config.top_k_experts * expert;
+    distinct += config.n_experts * (1.0 - std::pow(1.0 - share, n_tokens)) * expert;
+  }
+  dense += static_cast<double>(config.n_layers()) * config.ple_dim * hidden;
+  const double head = static_cast<double>(config.vocab) * hidden;
+  return {.weight_bytes = (dense + distinct + head) * static_cast<double>(dtype_bytes(stored)),
+          .flops = 2.0 * ((dense + active) * n_tokens + head * n_logit_rows)};
+}
+
+DecoderBench::DecoderBench(Backend& backend, Gemma4& decoder, const EngineOptions& options,
+                           int max_batch, int max_length)
+    : decoder_(decoder),
+      options_(with_pages(options, decoder.config(), max_batch, max_length)),
+      cache_(backend, decoder.config(), options_.kv_dtype, options_.sliding_pages,
+             options_.global_pages),
+      logits_(static_cast<size_t>(max_batch) * decoder.config().vocab) {}
+
+std::unique_ptr<Sequence> DecoderBench::random_sequence(int n_tokens) {
+  auto request = std::make_shared<Request>();
+  std::mt19937 random(static_cast<unsigned>(n_sequences_));
+  for (int i = 0; i < n_tokens; ++i) {
+    request->tokens.push_back(
+        static_cast<int32_t>(random() % static_cast<unsigned>(decoder_.config().vocab)));
+  }
+  auto s = std::make_unique<Sequence>();
+  s->tokens = request->tokens;
+  s->n_prompt = n_tokens;
+  s->request = std::move(request);
+  s->arrival = n_sequences_++;
+  return s;
+}
+
+void DecoderBench::run_step(Scheduler& scheduler) {
+  const Step step = scheduler.schedule();
+  const Batch batch = Batch::from(step);
+  const Tensor rows = decoder_.forward(batch, cache_);
+  scheduler.commit(step);
+  const int64_t n_rows = rows.dim(0), vocab = decoder_.config().vocab;
+  if (n_rows == 0) return;
+  decoder_.logits(rows, Tensor(logits_.data(), DType::f32, {n_rows, vocab}));
+  int64_t row = 0;
+  for (const Chunk& chunk : step.chunks) {
+    if (!chunk.reaches_end()) continue;
+    const float* logits = logits_.data() + row++ * vocab;
+    chunk.sequence->tokens.push_back(
+        static_cast<int32_t>(std::max_element(logits, logits + vocab) - logits));
+  }
+}
+
+StepTime DecoderBench::decode(int batch, int context, int n_steps) {
+  Scheduler scheduler(scheduler_limits(decoder_.config(), options_));
+  for (int i = 0; i < batch; ++i) scheduler.add(random_sequence(context));
+  const auto all_decode = [&] {
+    const auto all = scheduler.all();
+    return scheduler.n_waiting() == 0 && std::all_of(all.begin(), all.end(), [](Sequence* s) {
+             return s->n_pending() == 1 && s->n_output() > 0;
+           });
+  };
+  while (!all_decode()) run_step(scheduler);
+  std::vector<double> ms;
+  for (int i = 0; i < n_steps; ++i) {
+    const Clock::time_point start = Clock::now();
+    run_step(scheduler);
+    ms.push_back(ms_since(start));
+  }
+  return median_of(std::move(ms));
+}
+
+StepTime DecoderBench::prefill(int length, int n_repeats) {
+  std::vector<double> ms;
+  for (int i = 0; i < n_repeats; ++i) {
+    Scheduler scheduler(scheduler_limits(decoder_.config(), options_));
+    scheduler.add(random_sequence(length));
+    const Sequence* s = scheduler.all()[0];
+    const Clock::time_point start = Clock::now();
+    while (s->n_output() == 0) run_step(scheduler);
+    ms.push_back(ms_since(start));
+  }
+  return median_of(std::move(ms));
+}
+
+}  // namespace lapidary
