@@ -75,7 +75,7 @@ def architectures():
             dense, layer_types=layer_types("ssf", 3), num_attention_heads=16,
             num_key_value_heads=8, num_global_key_value_heads=1, head_dim=16, global_head_dim=32,
             intermediate_size=64)),
-        # As save_pretrained of transformers writes a text-only model: prefix `model.`, per_layer_config,
+        # As save_pretrained writes a text-only model: prefix `model.`, per_layer_config spelling,
         # shards with an index; experts 24 wide (no multiple of 16), 12 of them, top 3.
         "moe_text": dict(vocab=203, window=8, text_only=True, shard="140KB", text=dict(
             moe, layer_types=layer_types("ssf", 3), num_attention_heads=4, num_key_value_heads=2,
@@ -355,7 +355,7 @@ def bf16_outputs(folder, ids):
     tap.take()
     tensors = {"bf16." + k: v for k, v in inner_states(model, tap, ids).items()}
     tensors.update({"bf16.top1": logits.argmax(-1).int(), "bf16.margins": margins(logits)})
-    return tensors
+    return tensors, logits
 
 
 def golden_tensors(folder, prompts, inner):
@@ -367,7 +367,10 @@ def golden_tensors(folder, prompts, inner):
         if p["tail"]:
             tensors[f"prompt.{i}.greedy_ids"] = torch.tensor(p["tail"][0], dtype=torch.int32)
             tensors[f"prompt.{i}.greedy_margins"] = p["tail"][1]
-    tensors.update(bf16_outputs(folder, prompts[-1]["ids"]))
+    coarse, logits = bf16_outputs(folder, prompts[-1]["ids"])
+    tensors.update(coarse)
+    noise = (logits.float() - prompts[-1]["logits"]).abs().amax(-1)
+    tensors["bf16.noise"] = noise  # largest difference to the float32 logits at each position
     return {k: v.detach().clone().contiguous() for k, v in tensors.items()}
 
 
@@ -385,6 +388,7 @@ def summary(name, arch, seed, prompts, tensors):
         smallest_margin=min(float(margins(p["logits"]).min()) for p in prompts),
         smallest_greedy_margin=min(float(t[1].min()) for t in tails),
         smallest_router_gap=min(finite) if finite else None,
+        bf16_median_noise=float(tensors["bf16.noise"].median()),
         bf16_top1_equal=float((tensors["bf16.top1"]
                                == prompts[-1]["logits"].argmax(-1)).float().mean()),
         versions=dict(transformers=transformers.__version__, torch=torch.__version__))
