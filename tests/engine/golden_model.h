@@ -1,0 +1,48 @@
+// A tiny checkpoint of tests/golden/checkpoints, opened for a test: weights on a CPU backend.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "engine/engine.h"
+#include "engine/model/checkpoint.h"
+#include "engine/model/gemma4.h"
+#include "engine/model/weights.h"
+#include "kernels/backend.h"
+
+namespace lapidary {
+
+struct GoldenModel {
+  ModelConfig config;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Gemma4> decoder;
+
+  static std::filesystem::path folder(const std::string& name) {
+    return std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/golden/checkpoints" / name;
+  }
+
+  static GoldenModel open(const std::string& name, DType compute = DType::f32, int n_threads = 1) {
+    GoldenModel golden;
+    golden.config = ModelConfig::load(folder(name));
+    golden.backend = make_cpu_backend({.compute = compute, .n_threads = n_threads});
+    const auto checkpoint = Checkpoint::open(folder(name), golden.config);
+    golden.decoder = std::make_unique<Gemma4>(
+        golden.config, load_weights(golden.config, *checkpoint, *golden.backend), *golden.backend);
+    return golden;
+  }
+};
+
+// Room for everything a test asks, unless it says otherwise.
+inline EngineOptions roomy_options(DType kv = DType::f32) {
+  return {.max_model_len = 512,
+          .max_num_seqs = 16,
+          .max_num_batched_tokens = 64,
+          .max_queued_requests = 64,
+          .sliding_pages = 600,
+          .global_pages = 600,
+          .kv_dtype = kv};
+}
+
+}  // namespace lapidary
