@@ -93,6 +93,9 @@ struct ModelConfig {
 
   // Reads config.json (required) and generation_config.json (optional) of a checkpoint folder.
   static ModelConfig load(const std::filesystem::path& folder);
+
+  // Takes eos ids, sampling defaults and suppressed ids from another generation_config.json.
+  void apply_generation_config(const std::filesystem::path& file);
 };
 
 }  // namespace lapidary

@@ -38,6 +38,7 @@ class Checkpoint : public TensorSource {
   struct Place {
     std::shared_ptr<SafetensorsFile> file;
     const TensorView* view = nullptr;
+    std::string name;  // in the file
   };
 
   Checkpoint() = default;

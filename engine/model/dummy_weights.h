@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
+#include <functional>
+#include <set>
 #include <string>
 
 #include "config/model_config.h"
@@ -22,8 +22,10 @@ class DummyWeights : public TensorSource {
   HostTensor get(const TensorSpec& spec) override;
 
  private:
+  void fill_parallel(std::byte* out, const TensorSpec& spec) const;
+
   DType dtype_;
-  bool tied_;
+  std::set<std::string, std::less<>> names_;
   uint64_t seed_;
   int n_threads_;
 };

@@ -35,7 +35,7 @@ struct TensorSpec {
   int64_t count() const;       // elements
 };
 
-// Required tensors first come, in the order of the layers; names are unique.
+// Globals, then layer by layer, then lm_head; names are unique.
 std::vector<TensorSpec> expected_tensors(const ModelConfig& config);
 
 }  // namespace lapidary

@@ -70,7 +70,7 @@ struct Weights {
   const Weight& head() const { return lm_head ? lm_head : embed; }
 };
 
-// Bytes of the source read so far, and in all.
+// Elements of the source read so far, and in all.
 using LoadProgress = std::function<void(int64_t done, int64_t total)>;
 
 // Throws StartupError when the backend's memory does not hold them, or when a layer_scalar or
