@@ -73,7 +73,7 @@ def build_vocabulary():
 
 
 def build_merges(vocabulary):
-    """Runs first, the longer half in front; then by id of the result, the longer left half first."""
+    """Runs first, then by id of the result; within one the longer left half first."""
     known = {name: i for i, name in enumerate(vocabulary)}
     merges = []
     for i, piece in enumerate(vocabulary):
