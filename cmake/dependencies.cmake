@@ -13,3 +13,11 @@ endif()
 find_path(HTTPLIB_INCLUDE_DIR httplib.h REQUIRED)
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 find_library(HTTPLIB_LIBRARY NAMES cpp-httplib httplib)
+# A packaged library was compiled with some of the header's options, which change its classes: take
+# the same ones from its .pc file. Without a library the header stands alone.
+set(HTTPLIB_DEFINITIONS)
+if(HTTPLIB_LIBRARY)
+  get_filename_component(httplib_folder ${HTTPLIB_LIBRARY} DIRECTORY)
+  file(STRINGS ${httplib_folder}/pkgconfig/cpp-httplib.pc httplib_flags REGEX "^Cflags:")
+  string(REGEX MATCHALL "CPPHTTPLIB_[A-Z_]+" HTTPLIB_DEFINITIONS "${httplib_flags}")
+endif()

@@ -1,0 +1,50 @@
+// The listener: routes requests to handlers, applies the limits, turns ApiErrors into bodies (the
+// one place where that happens) and streams answers. Each connection has a thread of its own for
+// as long as it is open, so the number of connections is the limit on streams. The only users of
+// the HTTP library are this class's own source file.
+// Refuses at once, with 503 and Retry-After, connections beyond the limit.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "server/http/connection.h"
+#include "server/http/http_types.h"
+
+namespace lapidary {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  int port = 8000;  // 0: any free one
+  size_t max_connections = 1024;
+  size_t max_requests_per_connection = 1000;
+  ConnectionLimits limits;
+};
+
+class HttpServer {
+ public:
+  explicit HttpServer(HttpOptions options);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Before bind(). `path` is exact, or ends in "/*": anything below it. GET also answers HEAD.
+  void route(const std::string& method, const std::string& path, HttpHandler handler);
+
+  // Takes the address; returns the port. Throws StartupError.
+  int bind();
+  // Serves until stop(); returns when every connection has ended.
+  void run();
+  // From any thread. Requests that are being answered are finished first.
+  void stop();
+
+  // Requests whose answer is not complete yet.
+  int active_requests() const;
+
+ private:
+  class Listener;
+  std::unique_ptr<Listener> listener_;
+};
+
+}  // namespace lapidary
