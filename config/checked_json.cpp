@@ -13,8 +13,8 @@ using nlohmann::json;
 
 json parse_checked_json(std::string_view text, const JsonLimits& limits, const std::string& name) {
   if (const auto fault = scan_json(text, limits)) {
-    throw StartupError(name + " is not valid JSON for this purpose: " + fault->reason +
-                       " (byte " + std::to_string(fault->offset) + ").");
+    throw StartupError(name + " is not valid JSON for this purpose: " + fault->reason + " (byte " +
+                       std::to_string(fault->offset) + ").");
   }
   // The scan accepts what the parser accepts; a difference would be a file to refuse, not a crash.
   json value = json::parse(text, nullptr, /*allow_exceptions=*/false);

@@ -23,8 +23,8 @@ std::vector<LayerKind> read_kinds(const ConfigObject& text, int n_layers) {
   std::vector<LayerKind> kinds;
   if (const nlohmann::json* list = text.find("layer_types")) {
     if (!list->is_array() || static_cast<int64_t>(list->size()) != n_layers) {
-      text.refuse("layer_types", "must list num_hidden_layers (" + std::to_string(n_layers) +
-                                     ") layers");
+      text.refuse("layer_types",
+                  "must list num_hidden_layers (" + std::to_string(n_layers) + ") layers");
     }
     for (const nlohmann::json& item : *list) {
       if (item == "sliding_attention") {
@@ -114,9 +114,10 @@ void set_donors(const ConfigObject& text, std::vector<LayerConfig>& layers, int 
     layers[l].kv_layer = *last;
     const LayerConfig& from = layers[*last];
     if (from.head_dim != layers[l].head_dim || from.n_kv_heads != layers[l].n_kv_heads) {
-      text.refuse("num_kv_shared_layers", "makes layer " + std::to_string(l) +
-                                              " share keys and values of another shape with layer " +
-                                              std::to_string(*last));
+      text.refuse("num_kv_shared_layers",
+                  "makes layer " + std::to_string(l) +
+                      " share keys and values of another shape with layer " +
+                      std::to_string(*last));
     }
   }
 }
@@ -136,7 +137,8 @@ void check_heads(const ConfigObject& text, const std::vector<LayerConfig>& layer
 }  // namespace
 
 std::vector<LayerConfig> read_layers(const ConfigObject& text) {
-  const auto n_layers = static_cast<int>(required_integer(text, "num_hidden_layers", 1, kMaxLayers));
+  const auto n_layers =
+      static_cast<int>(required_integer(text, "num_hidden_layers", 1, kMaxLayers));
   const auto n_heads =
       static_cast<int>(required_integer(text, "num_attention_heads", 1, kMaxHeads));
   const auto ffn = static_cast<int>(required_integer(text, "intermediate_size", 1, kMaxFfn));

@@ -47,8 +47,8 @@ void refuse_unsupported(const ConfigObject& file, const ConfigObject& text) {
   }
   const std::string activation = text.text("hidden_activation").value_or("gelu_pytorch_tanh");
   if (activation != "gelu_pytorch_tanh") {
-    text.refuse("hidden_activation",
-                "is \"" + printable(activation) + "\", but only \"gelu_pytorch_tanh\" is supported");
+    text.refuse("hidden_activation", "is \"" + printable(activation) +
+                                         "\", but only \"gelu_pytorch_tanh\" is supported");
   }
   if (const nlohmann::json* v = text.find("use_bidirectional_attention")) {
     // "vision" concerns image tokens only; a false some writers put for null.
@@ -77,8 +77,9 @@ RopeConfig read_rope(const ConfigObject& entry, LayerKind kind) {
       }
     }
   } else {
-    entry.refuse("rope_type", "is \"" + printable(type) + "\", but only \"default\" and \"proportional\" are "
-                              "supported for " +
+    entry.refuse("rope_type", "is \"" + printable(type) +
+                                  "\", but only \"default\" and \"proportional\" are "
+                                  "supported for " +
                                   (kind == LayerKind::sliding ? "sliding" : "full") + " layers");
   }
   return rope;
@@ -135,8 +136,7 @@ void read_per_layer_embeddings(const ConfigObject& text, ModelConfig& config) {
   config.ple_dim = static_cast<int>(text.integer(key, 0, kMaxPleDim).value_or(0));
   if (config.ple_dim == 0) return;
   const char* vocab = "vocab_size_per_layer_input";
-  config.ple_vocab =
-      static_cast<int>(text.require(vocab, text.integer(vocab, 1, kMaxVocab)));
+  config.ple_vocab = static_cast<int>(text.require(vocab, text.integer(vocab, 1, kMaxVocab)));
   if (config.ple_vocab < config.vocab) {
     text.refuse(vocab, "is " + std::to_string(config.ple_vocab) + ", less than vocab_size (" +
                            std::to_string(config.vocab) + "), so some tokens would have no row");
@@ -149,7 +149,8 @@ std::string read_dtype(const ConfigObject& file, const ConfigObject& text) {
       const auto type = o->text(key);
       if (!type) continue;
       if (*type != "bfloat16" && *type != "float16" && *type != "float32") {
-        o->refuse(key, "is \"" + printable(*type) + "\", but only bfloat16, float16 and float32 are supported");
+        o->refuse(key, "is \"" + printable(*type) +
+                           "\", but only bfloat16, float16 and float32 are supported");
       }
       return *type;
     }
@@ -157,9 +158,7 @@ std::string read_dtype(const ConfigObject& file, const ConfigObject& text) {
   file.refuse("dtype", "is missing; add the type of the weights, for example \"bfloat16\"");
 }
 
-std::vector<int32_t> narrowed(const std::vector<int64_t>& ids) {
-  return {ids.begin(), ids.end()};
-}
+std::vector<int32_t> narrowed(const std::vector<int64_t>& ids) { return {ids.begin(), ids.end()}; }
 
 // Placeholders and marks of media. Ids beyond the vocabulary (a small model with the official
 // defaults) can be neither given nor produced, so they are left out.
@@ -229,7 +228,8 @@ void ModelConfig::apply_generation_config(const fs::path& path) {
   if (const auto eos = file.integers("eos_token_id", 0, last)) ids.eos = narrowed(*eos);
   GenerationDefaults g;
   g.do_sample = file.boolean("do_sample").value_or(g.do_sample);
-  g.temperature = static_cast<float>(file.number("temperature", 0.0, 100.0).value_or(g.temperature));
+  g.temperature =
+      static_cast<float>(file.number("temperature", 0.0, 100.0).value_or(g.temperature));
   g.top_k = static_cast<int>(file.integer("top_k", 0, kMaxVocab).value_or(g.top_k));
   g.top_p = static_cast<float>(file.number("top_p", 0.0, 1.0).value_or(g.top_p));
   g.min_p = static_cast<float>(file.number("min_p", 0.0, 1.0).value_or(g.min_p));

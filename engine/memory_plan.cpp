@@ -14,8 +14,8 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int64_t pages_for(int64_t n_tokens) { return ceil_div(n_tokens, kPageSize); }
 
-// The lengths the split is judged by: powers of two up to the longest, and the longest. Shorter ones
-// than the first are bounded by max_num_seqs rather than by pages.
+// The lengths the split is judged by: powers of two up to the longest, and the longest. Shorter
+// ones than the first are bounded by max_num_seqs rather than by pages.
 std::vector<int64_t> judged_lengths(int max_model_len) {
   std::vector<int64_t> lengths;
   for (int64_t n = 256; n < max_model_len; n *= 2) lengths.push_back(n);
@@ -32,7 +32,8 @@ class Split {
   int64_t global_for(int64_t sliding) const {
     if (shape_.global_page_bytes == 0) return 0;
     const int64_t most = demand_.max_num_seqs * shape_.global_pages(demand_.max_model_len);
-    return std::min(most, (bytes_ - sliding * shape_.sliding_page_bytes) / shape_.global_page_bytes);
+    return std::min(most,
+                    (bytes_ - sliding * shape_.sliding_page_bytes) / shape_.global_page_bytes);
   }
 
   // How many sequences of this length run at once with such pools. Fractions count, or nothing
@@ -44,8 +45,8 @@ class Split {
                           static_cast<double>(shape_.sliding_pages(length, 1)));
     }
     if (shape_.global_page_bytes > 0) {
-      n = std::min(n, static_cast<double>(global) /
-                          static_cast<double>(shape_.global_pages(length)));
+      n = std::min(n,
+                   static_cast<double>(global) / static_cast<double>(shape_.global_pages(length)));
     }
     return std::max(0.0, n);
   }
@@ -53,9 +54,9 @@ class Split {
   // With the best split for this length alone.
   double best_sequences(int64_t length) const {
     const int64_t room = bytes_ - chunk_pages(length) * shape_.sliding_page_bytes;
-    return std::min<double>(demand_.max_num_seqs,
-                            static_cast<double>(room) /
-                                static_cast<double>(shape_.sequence_bytes(length, 1)));
+    return std::min<double>(
+        demand_.max_num_seqs,
+        static_cast<double>(room) / static_cast<double>(shape_.sequence_bytes(length, 1)));
   }
 
   // The pages that a step's tokens take beside the windows of all sequences.
@@ -67,8 +68,8 @@ class Split {
   double worst_share(int64_t sliding) const {
     double worst = std::numeric_limits<double>::infinity();
     for (int64_t length : judged_lengths(demand_.max_model_len)) {
-      worst = std::min(worst, sequences(length, sliding, global_for(sliding)) /
-                                  best_sequences(length));
+      worst =
+          std::min(worst, sequences(length, sliding, global_for(sliding)) / best_sequences(length));
     }
     return worst;
   }
@@ -140,22 +141,21 @@ KvPlan plan_kv(const ModelConfig& config, int64_t kv_bytes, const KvDemand& dema
   const KvShape shape = kv_shape(config, demand.kv_dtype);
   const int64_t needed = shape.sequence_bytes(demand.max_model_len, demand.step_tokens);
   if (kv_bytes < needed) {
-    throw StartupError("One sequence of " + std::to_string(demand.max_model_len) +
-                       " tokens needs " + memory_text(needed) + " of KV cache, but there are " +
-                       memory_text(std::max<int64_t>(0, kv_bytes)) +
-                       "; raise --kv-cache-memory-bytes or lower --max-model-len" +
-                       (demand.step_tokens > demand.max_model_len
-                            ? "."
-                            : " or --max-num-batched-tokens."));
+    throw StartupError(
+        "One sequence of " + std::to_string(demand.max_model_len) + " tokens needs " +
+        memory_text(needed) + " of KV cache, but there are " +
+        memory_text(std::max<int64_t>(0, kv_bytes)) +
+        "; raise --kv-cache-memory-bytes or lower --max-model-len" +
+        (demand.step_tokens > demand.max_model_len ? "." : " or --max-num-batched-tokens."));
   }
   const Split split(shape, demand, kv_bytes);
   KvPlan plan;
   if (shape.sliding_page_bytes > 0) {
     // One longest sequence must fit whichever way the rest is split.
     const int64_t least = shape.sliding_pages(demand.max_model_len, demand.step_tokens);
-    const int64_t room = (kv_bytes - shape.global_pages(demand.max_model_len) *
-                                         shape.global_page_bytes) /
-                         shape.sliding_page_bytes;
+    const int64_t room =
+        (kv_bytes - shape.global_pages(demand.max_model_len) * shape.global_page_bytes) /
+        shape.sliding_page_bytes;
     const int64_t useful = demand.max_num_seqs * shape.sliding_pages(demand.max_model_len, 1) +
                            split.chunk_pages(demand.max_model_len);
     plan.sliding_pages = best_sliding_pages(split, least, std::clamp(useful, least, room));
@@ -165,8 +165,8 @@ KvPlan plan_kv(const ModelConfig& config, int64_t kv_bytes, const KvDemand& dema
   constexpr int64_t kMostPages = std::numeric_limits<int32_t>::max() / kPageSize;
   plan.sliding_pages = std::min(plan.sliding_pages, kMostPages);
   plan.global_pages = std::min(plan.global_pages, kMostPages);
-  plan.bytes = plan.sliding_pages * shape.sliding_page_bytes +
-               plan.global_pages * shape.global_page_bytes;
+  plan.bytes =
+      plan.sliding_pages * shape.sliding_page_bytes + plan.global_pages * shape.global_page_bytes;
   return plan;
 }
 

@@ -10,16 +10,24 @@ namespace {
 
 const char* part_name(TensorRole role) {
   switch (role) {
-    case TensorRole::embedding: return "embedding and head";
-    case TensorRole::ple_table: return "per-layer embedding table (stays in the file)";
-    case TensorRole::attention: return "attention";
-    case TensorRole::dense_mlp: return "dense MLP";
-    case TensorRole::router: return "router";
-    case TensorRole::experts: return "experts";
-    case TensorRole::ple_projection: return "per-layer projections";
+    case TensorRole::embedding:
+      return "embedding and head";
+    case TensorRole::ple_table:
+      return "per-layer embedding table (stays in the file)";
+    case TensorRole::attention:
+      return "attention";
+    case TensorRole::dense_mlp:
+      return "dense MLP";
+    case TensorRole::router:
+      return "router";
+    case TensorRole::experts:
+      return "experts";
+    case TensorRole::ple_projection:
+      return "per-layer projections";
     case TensorRole::norm:
     case TensorRole::qk_norm:
-    case TensorRole::layer_scalar: return "norms and scales";
+    case TensorRole::layer_scalar:
+      return "norms and scales";
   }
   return "?";
 }
@@ -105,11 +113,13 @@ void print_groups(std::string& out, const ModelConfig& config, const KvDemand& d
                 dtype_name(demand.kv_dtype), kPageSize);
   out += line;
   if (shape.sliding_page_bytes > 0) {
-    std::snprintf(line, sizeof(line),
-                  "  sliding  %3lld layers, window %5d: %8lld bytes a token, at most %s a sequence\n",
-                  static_cast<long long>(layers_owning(config, LayerKind::sliding)), shape.window,
-                  static_cast<long long>(shape.sliding_page_bytes / kPageSize),
-                  memory_text(shape.sliding_page_bytes * ((shape.window + kPageSize - 1) / kPageSize)).c_str());
+    std::snprintf(
+        line, sizeof(line),
+        "  sliding  %3lld layers, window %5d: %8lld bytes a token, at most %s a sequence\n",
+        static_cast<long long>(layers_owning(config, LayerKind::sliding)), shape.window,
+        static_cast<long long>(shape.sliding_page_bytes / kPageSize),
+        memory_text(shape.sliding_page_bytes * ((shape.window + kPageSize - 1) / kPageSize))
+            .c_str());
     out += line;
   }
   if (shape.global_page_bytes > 0) {
@@ -127,9 +137,9 @@ void print_groups(std::string& out, const ModelConfig& config, const KvDemand& d
 
 // What a budget buys under the split that the engine would make.
 void print_budget(std::string& out, const ModelConfig& config, int64_t kv_bytes, KvDemand demand) {
-  demand.max_model_len = static_cast<int>(std::min<int64_t>(
-      demand.max_model_len,
-      longest_sequence(config, kv_bytes, demand.kv_dtype, demand.step_tokens)));
+  demand.max_model_len = static_cast<int>(
+      std::min<int64_t>(demand.max_model_len,
+                        longest_sequence(config, kv_bytes, demand.kv_dtype, demand.step_tokens)));
   char line[200];
   if (demand.max_model_len == 0) {
     std::snprintf(line, sizeof(line), "  %10s  too little for any sequence\n",
@@ -140,16 +150,15 @@ void print_budget(std::string& out, const ModelConfig& config, int64_t kv_bytes,
   const KvPlan plan = plan_kv(config, kv_bytes, demand);
   const bool has_global = kv_shape(config, demand.kv_dtype).global_page_bytes > 0;
   const auto at_once = [&](int64_t n_tokens) {
-    return static_cast<long long>(sequences_at_once(
-        config, plan, demand, std::min<int64_t>(n_tokens, demand.max_model_len)));
+    return static_cast<long long>(
+        sequences_at_once(config, plan, demand, std::min<int64_t>(n_tokens, demand.max_model_len)));
   };
-  std::snprintf(line, sizeof(line), "  %10s %10d %12lld %8lld %8lld %8lld %9lld %9lld\n",
-                memory_text(kv_bytes).c_str(), demand.max_model_len,
-                static_cast<long long>((has_global ? plan.global_pages : plan.sliding_pages) *
-                                       kPageSize),
-                at_once(4096), at_once(32768), at_once(demand.max_model_len),
-                static_cast<long long>(plan.sliding_pages),
-                static_cast<long long>(plan.global_pages));
+  std::snprintf(
+      line, sizeof(line), "  %10s %10d %12lld %8lld %8lld %8lld %9lld %9lld\n",
+      memory_text(kv_bytes).c_str(), demand.max_model_len,
+      static_cast<long long>((has_global ? plan.global_pages : plan.sliding_pages) * kPageSize),
+      at_once(4096), at_once(32768), at_once(demand.max_model_len),
+      static_cast<long long>(plan.sliding_pages), static_cast<long long>(plan.global_pages));
   out += line;
 }
 

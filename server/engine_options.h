@@ -1,17 +1,22 @@
-// Where the ServeConfig, the ModelConfig and the machine's memory meet: the types and sizes that the
-// engine is started with. `serve`, `bench` and `check` all take them from here, so that the plan
-// that is printed is the plan that runs.
+// Where the ServeConfig, the ModelConfig and the machine's memory meet: the types and sizes that
+// the engine is started with. `serve`, `bench` and `check` all take them from here, so that the
+// plan that is printed is the plan that runs.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 
 #include "config/model_config.h"
 #include "config/serve_config.h"
 #include "engine/engine.h"
 #include "engine/memory_plan.h"
 #include "kernels/backend.h"
+#include "server/free_memory.h"
 
 namespace lapidary {
+
+// The folder's ModelConfig with the sampling defaults that --generation-config asks for.
+ModelConfig load_model_config(const ServeConfig& config, const std::filesystem::path& folder);
 
 BackendOptions backend_options(const ServeConfig& config, const ModelConfig& model);
 
@@ -23,11 +28,10 @@ DType stored_dtype(const ServeConfig& config, const ModelConfig& model);
 EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
                              int64_t free_bytes);
 
+// What the KV cache may take: as set, or a share of the free memory.
+int64_t kv_budget(const ServeConfig& config, int64_t free_bytes);
+
 // The engine's options as the memory plan's.
 KvDemand kv_demand(const EngineOptions& options);
-
-// What this process may still take: the system's available memory, or what its control group
-// leaves, whichever is less.
-int64_t available_memory_bytes();
 
 }  // namespace lapidary

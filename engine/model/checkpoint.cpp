@@ -17,10 +17,8 @@ namespace fs = std::filesystem;
 
 constexpr char kSingleFile[] = "model.safetensors";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
-constexpr JsonLimits kIndexLimits = {.max_bytes = 32 << 20,
-                                     .max_depth = 4,
-                                     .max_values = 1'000'000,
-                                     .reject_duplicate_keys = true};
+constexpr JsonLimits kIndexLimits = {
+    .max_bytes = 32 << 20, .max_depth = 4, .max_values = 1'000'000, .reject_duplicate_keys = true};
 constexpr size_t kMaxShards = 4096;
 
 bool starts_with_any(std::string_view name, std::initializer_list<std::string_view> prefixes) {
@@ -113,8 +111,8 @@ void Checkpoint::open_shards(const fs::path& folder, const fs::path& index) {
     for (const auto& [tensor, view] : files[shard]->tensors()) {
       const auto entry = shard_of.find(tensor);
       if (entry == shard_of.end() || entry->second != shard) {
-        throw StartupError((folder / shard).string() + " holds tensor " + printable(tensor) + ", but " +
-                           index.string() + " does not say so.");
+        throw StartupError((folder / shard).string() + " holds tensor " + printable(tensor) +
+                           ", but " + index.string() + " does not say so.");
       }
     }
   }
@@ -136,8 +134,9 @@ void Checkpoint::add_file(std::shared_ptr<SafetensorsFile> file) {
     }
     const auto [it, fresh] = text_.emplace(std::move(*plain), Place{file, &view, name});
     if (!fresh) {
-      throw StartupError(file->path().string() + ": tensor " + printable(name) + " is the same as " +
-                         printable(it->second.name) + " of " + it->second.file->path().string() + ".");
+      throw StartupError(file->path().string() + ": tensor " + printable(name) +
+                         " is the same as " + printable(it->second.name) + " of " +
+                         it->second.file->path().string() + ".");
     }
   }
   files_.push_back(std::move(file));
@@ -155,9 +154,8 @@ void Checkpoint::check(const ModelConfig& config) const {
       throw StartupError(
           (files_.size() == 1 ? files_.front()->path().string() : "No file of " + folder) +
           (files_.size() == 1 ? " lacks" : " holds") + " tensor " + spec.name +
-          (spec.name == "lm_head.weight"
-               ? ", although config.json says tie_word_embeddings false."
-               : ", which config.json asks for."));
+          (spec.name == "lm_head.weight" ? ", although config.json says tie_word_embeddings false."
+                                         : ", which config.json asks for."));
     }
     const Place& place = it->second;
     const std::string which = place.file->path().string() + ": tensor " + printable(place.name);

@@ -50,12 +50,16 @@ float standard_deviation(const TensorSpec& spec) {
   const auto inputs = static_cast<float>(spec.shape.back());
   switch (spec.role) {
     // With a final norm of 1 the logits get a deviation of 3: neither flat nor one-hot.
-    case TensorRole::embedding: return 3.0F / std::sqrt(inputs);
+    case TensorRole::embedding:
+      return 3.0F / std::sqrt(inputs);
     // Scaled by sqrt(ple_dim) when read, then as large as the projection beside it.
-    case TensorRole::ple_table: return 0.0625F;
+    case TensorRole::ple_table:
+      return 0.0625F;
     // The router's input has length 1, so this gives router logits of deviation 1.
-    case TensorRole::router: return 1.0F;
-    default: return 1.0F / std::sqrt(inputs);
+    case TensorRole::router:
+      return 1.0F;
+    default:
+      return 1.0F / std::sqrt(inputs);
   }
 }
 
@@ -118,8 +122,8 @@ HostTensor DummyWeights::get(const TensorSpec& spec) {
   } else {
     fill_parallel(memory.get(), spec);
   }
-  return {.dtype = dtype_, .shape = spec.shape, .data = memory.get(), .bytes = bytes,
-          .owner = memory};
+  return {
+      .dtype = dtype_, .shape = spec.shape, .data = memory.get(), .bytes = bytes, .owner = memory};
 }
 
 void DummyWeights::fill_parallel(std::byte* out, const TensorSpec& spec) const {

@@ -33,11 +33,11 @@ struct FileType {
 };
 
 constexpr FileType kFileTypes[] = {
-    {"BF16", 2, DType::bf16},      {"F16", 2, DType::f16},        {"F32", 4, DType::f32},
-    {"F64", 8, std::nullopt},      {"I64", 8, std::nullopt},      {"U64", 8, std::nullopt},
-    {"I32", 4, std::nullopt},      {"U32", 4, std::nullopt},      {"I16", 2, std::nullopt},
-    {"U16", 2, std::nullopt},      {"I8", 1, std::nullopt},       {"U8", 1, std::nullopt},
-    {"BOOL", 1, std::nullopt},     {"F8_E4M3", 1, std::nullopt},  {"F8_E5M2", 1, std::nullopt},
+    {"BF16", 2, DType::bf16},     {"F16", 2, DType::f16},       {"F32", 4, DType::f32},
+    {"F64", 8, std::nullopt},     {"I64", 8, std::nullopt},     {"U64", 8, std::nullopt},
+    {"I32", 4, std::nullopt},     {"U32", 4, std::nullopt},     {"I16", 2, std::nullopt},
+    {"U16", 2, std::nullopt},     {"I8", 1, std::nullopt},      {"U8", 1, std::nullopt},
+    {"BOOL", 1, std::nullopt},    {"F8_E4M3", 1, std::nullopt}, {"F8_E5M2", 1, std::nullopt},
     {"F8_E8M0", 1, std::nullopt},
 };
 
@@ -77,7 +77,8 @@ TensorView read_tensor(const ConfigObject& entry, const std::byte* data, int64_t
   TensorView view;
   view.file_dtype = entry.require("dtype", entry.text("dtype"));
   const FileType* type = find_type(view.file_dtype);
-  if (type == nullptr) entry.refuse("dtype", "is of the unknown type " + printable(view.file_dtype));
+  if (type == nullptr)
+    entry.refuse("dtype", "is of the unknown type " + printable(view.file_dtype));
   view.dtype = type->dtype;
   view.shape = non_negative_list(entry, "shape");
   if (view.shape.size() > kMaxRank) entry.refuse("shape", "has more than 8 dimensions");
@@ -92,13 +93,17 @@ TensorView read_tensor(const ConfigObject& entry, const std::byte* data, int64_t
   const int64_t end = offsets[1];
   if (begin > end) entry.refuse("data_offsets", "end before they begin");
   if (end > data_bytes) {
-    entry.refuse("data_offsets", "reach byte " + std::to_string(end) + " of the data, but the file "
-                                 "has only " + std::to_string(data_bytes) +
+    entry.refuse("data_offsets", "reach byte " + std::to_string(end) +
+                                     " of the data, but the file "
+                                     "has only " +
+                                     std::to_string(data_bytes) +
                                      "; it is truncated or damaged, download it again");
   }
   if (end - begin != bytes) {
-    entry.refuse("data_offsets", "span " + std::to_string(end - begin) + " bytes, but shape and "
-                                 "type need " + std::to_string(bytes));
+    entry.refuse("data_offsets", "span " + std::to_string(end - begin) +
+                                     " bytes, but shape and "
+                                     "type need " +
+                                     std::to_string(bytes));
   }
   view.data = data + begin;
   view.bytes = bytes;
@@ -134,8 +139,7 @@ void check_coverage(const TensorMap& tensors, const std::byte* data, int64_t dat
 
 TensorMap parse_safetensors(const std::byte* file, int64_t file_bytes, const std::string& name) {
   const int64_t header = header_bytes(file, file_bytes, name);
-  const std::string_view text(reinterpret_cast<const char*>(file + 8),
-                              static_cast<size_t>(header));
+  const std::string_view text(reinterpret_cast<const char*>(file + 8), static_cast<size_t>(header));
   if (text.empty() || text.front() != '{') {
     throw StartupError(name + " is no safetensors file: its header is not a JSON object.");
   }

@@ -21,8 +21,8 @@ namespace lapidary {
 
 // A tensor as it lies in the file. Valid while its SafetensorsFile lives.
 struct TensorView {
-  std::string file_dtype;            // as the header spells it: "BF16", "F8_E4M3", ...
-  std::optional<DType> dtype;        // none: a type this engine does not compute with
+  std::string file_dtype;      // as the header spells it: "BF16", "F8_E4M3", ...
+  std::optional<DType> dtype;  // none: a type this engine does not compute with
   std::vector<int64_t> shape;
   const std::byte* data = nullptr;
   int64_t bytes = 0;

@@ -13,11 +13,11 @@ namespace lapidary {
 
 // What a tensor is for: decides its random values in dummy weights and its line in the plan.
 enum class TensorRole : uint8_t {
-  embedding,       // embed_tokens, lm_head
-  ple_table,       // embed_tokens_per_layer: gathered where it lies, never packed
-  attention,       // q, k, v, o projections
+  embedding,  // embed_tokens, lm_head
+  ple_table,  // embed_tokens_per_layer: gathered where it lies, never packed
+  attention,  // q, k, v, o projections
   dense_mlp,
-  router,          // router.proj
+  router,  // router.proj
   experts,
   ple_projection,  // per-layer embeddings' matrices
   norm,            // norm weights, router.scale, per_expert_scale
@@ -26,13 +26,13 @@ enum class TensorRole : uint8_t {
 };
 
 struct TensorSpec {
-  std::string name;            // without prefix: "layers.3.self_attn.q_proj.weight"
+  std::string name;  // without prefix: "layers.3.self_attn.q_proj.weight"
   std::vector<int64_t> shape;
   TensorRole role = TensorRole::norm;
-  bool optional = false;       // may be missing: lm_head; k, v and k_norm of layers that share KV
-  bool unused = false;         // accepted but never read: k, v and k_norm of layers that share KV
+  bool optional = false;  // may be missing: lm_head; k, v and k_norm of layers that share KV
+  bool unused = false;    // accepted but never read: k, v and k_norm of layers that share KV
 
-  int64_t count() const;       // elements
+  int64_t count() const;  // elements
 };
 
 // Globals, then layer by layer, then lm_head; names are unique.

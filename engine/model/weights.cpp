@@ -209,8 +209,7 @@ class Loader {
 
   void moe(const std::string& p, LayerWeights& w) {
     w.router = pack({p + "router.proj.weight"}, WeightForm::stacked);
-    w.router_scale =
-        vector(p + "router.scale", 1.0F / std::sqrt(static_cast<float>(c_.hidden)));
+    w.router_scale = vector(p + "router.scale", 1.0F / std::sqrt(static_cast<float>(c_.hidden)));
     w.per_expert_scale = vector(p + "router.per_expert_scale");
 
     const TensorSpec& gate_up = spec(p + "experts.gate_up_proj");

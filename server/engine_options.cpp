@@ -1,0 +1,95 @@
+#include "server/engine_options.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "config/startup_error.h"
+
+namespace lapidary {
+namespace {
+
+DType compute_dtype(const ServeConfig& config, const ModelConfig& model) {
+  if (config.dtype == "float32") return DType::f32;
+  if (config.dtype == "bfloat16") return DType::bf16;
+  return model.dtype == "float32" ? DType::f32 : DType::bf16;
+}
+
+DType kv_dtype(const ServeConfig& config, const ModelConfig& model) {
+  if (config.kv_cache_dtype == "float32") return DType::f32;
+  if (config.kv_cache_dtype == "bfloat16") return DType::bf16;
+  return compute_dtype(config, model);
+}
+
+}  // namespace
+
+ModelConfig load_model_config(const ServeConfig& config, const std::filesystem::path& folder) {
+  ModelConfig model = ModelConfig::load(folder);
+  if (config.generation_config == "none") {
+    // What must never be sampled is a property of the model, not a preference.
+    std::vector<int32_t> suppressed = std::move(model.generation.suppress_tokens);
+    model.generation = GenerationDefaults{};
+    model.generation.suppress_tokens = std::move(suppressed);
+  } else if (config.generation_config != "auto") {
+    model.apply_generation_config(std::filesystem::path(config.generation_config) /
+                                  "generation_config.json");
+  }
+  return model;
+}
+
+BackendOptions backend_options(const ServeConfig& config, const ModelConfig& model) {
+  return {.compute = compute_dtype(config, model),
+          .n_threads = static_cast<int>(config.threads),
+          .isa = config.cpu_isa == "auto" ? "" : config.cpu_isa};
+}
+
+DType stored_dtype(const ServeConfig& config, const ModelConfig& model) {
+  return model.dtype == "bfloat16" ? DType::bf16 : compute_dtype(config, model);
+}
+
+int64_t kv_budget(const ServeConfig& config, int64_t free_bytes) {
+  if (config.kv_cache_memory_bytes > 0) return config.kv_cache_memory_bytes;
+  return static_cast<int64_t>(static_cast<double>(free_bytes) * config.memory_utilization);
+}
+
+EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
+                             int64_t free_bytes) {
+  EngineOptions options;
+  options.kv_dtype = kv_dtype(config, model);
+  options.max_num_seqs = static_cast<int>(config.max_num_seqs);
+  options.max_num_batched_tokens = static_cast<int>(
+      config.max_num_batched_tokens > 0 ? config.max_num_batched_tokens
+                                        : std::max<int64_t>(512, config.max_num_seqs));
+  options.max_queued_requests = static_cast<int>(config.max_queued_requests);
+  const int64_t budget = kv_budget(config, free_bytes);
+
+  if (config.max_model_len > model.max_positions) {
+    throw StartupError("--max-model-len " + std::to_string(config.max_model_len) +
+                       " is more than the model's " + std::to_string(model.max_positions) +
+                       " positions.");
+  }
+  if (config.max_model_len > 0) {
+    options.max_model_len = static_cast<int>(config.max_model_len);
+  } else {
+    options.max_model_len = static_cast<int>(
+        longest_sequence(model, budget, options.kv_dtype, options.max_num_batched_tokens));
+  }
+  if (options.max_model_len == 0) {
+    throw StartupError("A KV cache of " + memory_text(budget) +
+                       " does not hold the shortest sequence; raise --kv-cache-memory-bytes or "
+                       "lower --max-num-batched-tokens.");
+  }
+  const KvPlan plan = plan_kv(model, budget, kv_demand(options));
+  options.sliding_pages = static_cast<int>(plan.sliding_pages);
+  options.global_pages = static_cast<int>(plan.global_pages);
+  return options;
+}
+
+KvDemand kv_demand(const EngineOptions& options) {
+  return {.kv_dtype = options.kv_dtype,
+          .max_model_len = options.max_model_len,
+          .max_num_seqs = options.max_num_seqs,
+          .step_tokens = options.max_num_batched_tokens};
+}
+
+}  // namespace lapidary
