@@ -95,7 +95,7 @@ def content(rng, role):
 
 def message(rng, role):
     made = {"role": role, "content": content(rng, role)}
-    if role == "assistant" and rng.random() < 0.4:
+    if rng.random() < (0.4 if role == "assistant" else 0.03):
         made[rng.choice(["reasoning", "reasoning_content"])] = text(rng)
     return made
 
