@@ -23,10 +23,12 @@ struct GoldenModel {
     return std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/golden/checkpoints" / name;
   }
 
-  static GoldenModel open(const std::string& name, DType compute = DType::f32, int n_threads = 1) {
+  // `isa` as BackendOptions has it; std::invalid_argument for one that this machine lacks.
+  static GoldenModel open(const std::string& name, DType compute = DType::f32, int n_threads = 1,
+                          const std::string& isa = "") {
     GoldenModel golden;
     golden.config = ModelConfig::load(folder(name));
-    golden.backend = make_cpu_backend({.compute = compute, .n_threads = n_threads});
+    golden.backend = make_cpu_backend({.compute = compute, .n_threads = n_threads, .isa = isa});
     const auto checkpoint = Checkpoint::open(folder(name), golden.config);
     golden.decoder = std::make_unique<Gemma4>(
         golden.config, load_weights(golden.config, *checkpoint, *golden.backend), *golden.backend);

@@ -1,0 +1,300 @@
+// The engine against the official implementation, on tiny checkpoints of every architecture:
+// logits at every position however the prompt is cut and whatever runs beside it, greedy text
+// through the whole engine, and the router by itself (the norm behind the experts hides a wrong
+// common factor of their weights).
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+#include <stdexcept>
+
+#include "engine/engine.h"
+#include "tests/catch.h"
+#include "tests/engine/golden_model.h"
+#include "tests/engine/golden_outputs.h"
+#include "tests/engine/paged_run.h"
+
+namespace lapidary {
+namespace {
+
+const char* const kCheckpoints[] = {"moe",        "e2b",      "e4b",       "dense31b",
+                                    "unified12b", "moe_text", "dense_f32", "head_f16"};
+
+// Largest difference as a share of the largest official logit.
+double relative_error(const std::vector<float>& ours, const std::vector<float>& official) {
+  REQUIRE(ours.size() == official.size());
+  float difference = 0, largest = 0;
+  for (size_t i = 0; i < ours.size(); ++i) {
+    REQUIRE(std::isfinite(ours[i]));
+    difference = std::max(difference, std::abs(ours[i] - official[i]));
+    largest = std::max(largest, std::abs(official[i]));
+  }
+  return double{difference} / largest;
+}
+
+// The five prompts, one after the other, in chunks of this size. The largest error.
+double error_of_chunks(const GoldenModel& model, const GoldenOutputs& golden, int chunk) {
+  PagedRun run(model);
+  double error = 0;
+  for (int i = 0; i < golden.n_prompts(); ++i) {
+    const int s = run.add(golden.ids(i));
+    run.finish(s, chunk);
+    error = std::max(error, relative_error(run.logits(s), golden.logits(i)));
+  }
+  return error;
+}
+
+// Two of each prompt side by side, every sequence cut differently, in one batch a step.
+double error_of_mixed_batch(const GoldenModel& model, const GoldenOutputs& golden) {
+  constexpr int kChunks[] = {1, 64, 3, 16, 2, 5, 17, 7, 1, 9};
+  PagedRun run(model);
+  const int n = 2 * golden.n_prompts();
+  REQUIRE(n == static_cast<int>(std::size(kChunks)));
+  for (int s = 0; s < n; ++s) run.add(golden.ids(s % golden.n_prompts()));
+  for (int turn = 0;; ++turn) {
+    std::vector<std::pair<int, int>> parts;
+    for (int s = 0; s < n; ++s) {
+      const bool has_started = s <= 2 * turn;  // they join one by one, others are well under way
+      const int count = std::min(kChunks[s], run.n_pending(s));
+      if (has_started && count > 0) parts.emplace_back(s, count);
+    }
+    if (parts.empty()) break;
+    run.step(parts);
+  }
+  double error = 0;
+  for (int s = 0; s < n; ++s) {
+    REQUIRE(run.n_pending(s) == 0);
+    error = std::max(error, relative_error(run.logits(s), golden.logits(s % golden.n_prompts())));
+  }
+  return error;
+}
+
+// Requests for the greedy continuations, `copies` of each.
+struct GreedyCase {
+  Request request;
+  std::vector<int32_t> official;
+};
+
+std::vector<GreedyCase> greedy_cases(const GoldenOutputs& golden, int copies) {
+  std::vector<GreedyCase> cases;
+  for (int i = 0; i < golden.n_prompts(); ++i) {
+    if (!golden.has_greedy(i)) continue;
+    GreedyCase c{.request = {.tokens = golden.ids(i)}, .official = golden.greedy_ids(i)};
+    c.request.max_tokens = static_cast<int>(c.official.size());
+    c.request.sampling.temperature = 0;
+    cases.insert(cases.end(), copies, c);
+  }
+  REQUIRE(cases.size() == 3U * copies);
+  return cases;
+}
+
+std::vector<int32_t> answer_of(TokenStream& stream) {
+  std::vector<int32_t> tokens;
+  while (!stream.done()) {
+    for (const TokenEvent& e : stream.take(std::chrono::seconds(5))) {
+      if (e.token >= 0) tokens.push_back(e.token);
+    }
+  }
+  return tokens;
+}
+
+// All cases at once. How often a sequence was preempted.
+int64_t check_greedy(const std::string& name, const EngineOptions& options, int copies) {
+  GoldenModel model = GoldenModel::open(name, DType::f32, 2);
+  const std::vector<GreedyCase> cases = greedy_cases(GoldenOutputs(name), copies);
+  Engine engine(*model.backend, std::move(model.decoder), options);
+  std::vector<std::shared_ptr<TokenStream>> streams;
+  for (const GreedyCase& c : cases) {
+    const Submission submission = engine.submit(c.request);
+    REQUIRE(std::holds_alternative<std::shared_ptr<TokenStream>>(submission));
+    streams.push_back(std::get<std::shared_ptr<TokenStream>>(submission));
+  }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    INFO(name << " prompt of " << cases[i].request.tokens.size() << " tokens, request " << i);
+    CHECK((answer_of(*streams[i]) == cases[i].official));
+  }
+  return engine.stats().preemptions;
+}
+
+double log_sum_exp(const float* logits, int n) {
+  const float largest = *std::max_element(logits, logits + n);
+  const double sum = std::accumulate(logits, logits + n, 0.0, [&](double total, float x) {
+    return total + std::exp(double{x} - largest);
+  });
+  return largest + std::log(sum);
+}
+
+int best(const float* logits, int n) {
+  return static_cast<int>(std::max_element(logits, logits + n) - logits);
+}
+
+float median(std::vector<float> values) {
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+TEST_CASE("float32 logits are the official ones under every chunking and in mixed batches",
+          "[engine][parity]") {
+  std::printf("relative error of logits, float32   whole  by one  by three  by window  mixed\n");
+  for (const char* name : kCheckpoints) {
+    const GoldenModel model = GoldenModel::open(name);
+    const GoldenOutputs golden(name);
+    REQUIRE(golden.n_prompts() == 5);
+    const int window = model.config.layers[0].window;
+    const double errors[] = {error_of_chunks(model, golden, 512), error_of_chunks(model, golden, 1),
+                             error_of_chunks(model, golden, 3),
+                             error_of_chunks(model, golden, window),
+                             error_of_mixed_batch(model, golden)};
+    std::printf("%-32s %8.1e %7.1e %9.1e %10.1e %6.1e\n", name, errors[0], errors[1], errors[2],
+                errors[3], errors[4]);
+    for (const double error : errors) {
+      INFO(name);
+      CHECK(error < 1e-4);
+    }
+  }
+}
+
+TEST_CASE("float32 logits are the official ones under every instruction set of this machine",
+          "[engine][parity]") {
+  int n_run = 0;
+  for (const char* isa : {"generic", "neon", "avx2", "avx512", "avx512bf16"}) {
+    for (const char* name : kCheckpoints) {
+      GoldenModel model;
+      try {
+        model = GoldenModel::open(name, DType::f32, 2, isa);
+      } catch (const std::invalid_argument&) {
+        continue;  // another machine's
+      }
+      INFO(name << " on " << isa);
+      CHECK(error_of_chunks(model, GoldenOutputs(name), 11) < 1e-4);
+      ++n_run;
+    }
+  }
+  REQUIRE(n_run >= static_cast<int>(std::size(kCheckpoints)));  // generic runs everywhere
+}
+
+TEST_CASE("greedy text is the official one, alone and side by side", "[engine][parity]") {
+  for (const char* name : kCheckpoints) {
+    EngineOptions options = roomy_options();
+    options.max_num_seqs = 1;
+    check_greedy(name, options, 1);
+    options.max_num_seqs = 12;
+    options.max_num_batched_tokens = 13;
+    check_greedy(name, options, 4);
+  }
+}
+
+TEST_CASE("greedy text is the official one after preemption and recompute", "[engine][parity]") {
+  for (const char* name : kCheckpoints) {
+    EngineOptions options = roomy_options();
+    options.max_num_seqs = 12;
+    options.max_num_batched_tokens = 29;
+    options.sliding_pages = options.global_pages = 14;
+    INFO(name);
+    CHECK(check_greedy(name, options, 4) > 0);
+  }
+}
+
+TEST_CASE("the engine's prompt logprobs are those of the official logits", "[engine][parity]") {
+  for (const char* name : kCheckpoints) {
+    GoldenModel model = GoldenModel::open(name);
+    const GoldenOutputs golden(name);
+    const int vocab = model.config.vocab;
+    Engine engine(*model.backend, std::move(model.decoder), roomy_options());
+    Request request{.tokens = golden.ids(4), .prompt_logprobs = true};
+    request.sampling.n_logprobs = 1;
+    const Submission submission = engine.submit(request);
+    const auto stream = std::get<std::shared_ptr<TokenStream>>(submission);
+    const std::vector<float> official = golden.logits(4);
+    size_t position = 0;  // of the token that an event scores
+    while (!stream->done()) {
+      for (const TokenEvent& e : stream->take(std::chrono::seconds(5))) {
+        if (!e.is_prompt) continue;
+        if (position > 0) {
+          const float* row = official.data() + (position - 1) * vocab;
+          const double scale = log_sum_exp(row, vocab);
+          INFO(name << " position " << position);
+          REQUIRE(e.logprob.has_value());
+          CHECK(*e.logprob == Approx(row[request.tokens[position]] - scale).margin(2e-3));
+          REQUIRE(e.top.size() == 1);
+          CHECK(e.top[0].token == best(row, vocab));
+        }
+        ++position;
+      }
+    }
+    REQUIRE(position == request.tokens.size());
+  }
+}
+
+TEST_CASE("the router picks and weighs the official experts", "[engine][parity]") {
+  for (const char* name : {"moe", "moe_text"}) {
+    for (const DType compute : {DType::f32, DType::bf16}) {
+      const ModelConfig config = ModelConfig::load(GoldenModel::folder(name));
+      const auto backend = make_cpu_backend({.compute = compute, .n_threads = 2});
+      const auto checkpoint = Checkpoint::open(GoldenModel::folder(name), config);
+      const Weights weights = load_weights(config, *checkpoint, *backend);
+      const GoldenOutputs golden(name);
+      const auto n_tokens = static_cast<int64_t>(golden.ids(4).size());
+      for (int l = 0; l < config.n_layers(); ++l) {
+        const std::string prefix = "router." + std::to_string(l) + ".";
+        std::vector<float> h = golden.floats(prefix + "input");
+        std::vector<int32_t> experts(n_tokens * config.top_k_experts);
+        std::vector<float> shares(experts.size());
+        const LayerWeights& layer = weights.layers[l];
+        backend->moe_route(
+            {.h = Tensor(h.data(), DType::f32, {n_tokens, config.hidden}),
+             .scale = layer.router_scale.tensor(),
+             .proj = &layer.router,
+             .per_expert_scale = layer.per_expert_scale.tensor(),
+             .eps = config.rms_eps,
+             .top_k = config.top_k_experts,
+             .experts = Tensor(experts.data(), DType::i32, {n_tokens, config.top_k_experts}),
+             .weights = Tensor(shares.data(), DType::f32, {n_tokens, config.top_k_experts})});
+        INFO(name << " layer " << l << " " << dtype_name(compute));
+        CHECK((experts == golden.ints(prefix + "ids")));
+        CHECK(relative_error(shares, golden.floats(prefix + "weights")) < 1e-5);
+      }
+    }
+  }
+}
+
+// Two bf16 runs of a small random model differ by whole logits, so the official bf16 run's own
+// distance to float32 is the measure: ours may not be further away, and where the best token leads
+// by more than that distance can explain it must be the same.
+TEST_CASE("bf16 is as near to float32 as the official bf16, and agrees where the lead is clear",
+          "[engine][parity]") {
+  std::printf("bf16, largest logit error a position: median of ours, official; top-1 compared\n");
+  for (const char* name : kCheckpoints) {
+    const GoldenModel model = GoldenModel::open(name, DType::bf16);
+    const GoldenOutputs golden(name);
+    const int vocab = model.config.vocab;
+    PagedRun run(model, DType::bf16);
+    const int s = run.add(golden.ids(4));
+    run.finish(s, 7);
+    const std::vector<float> official = golden.logits(4), lead = golden.floats("bf16.margins");
+    const std::vector<float> noise = golden.floats("bf16.noise");
+    const std::vector<int32_t> top1 = golden.ints("bf16.top1");
+    std::vector<float> errors;
+    int n_compared = 0;
+    for (size_t p = 0; p < top1.size(); ++p) {
+      const float* ours = run.logits(s).data() + p * vocab;
+      const float* exact = official.data() + p * vocab;
+      float error = 0;
+      for (int i = 0; i < vocab; ++i) error = std::max(error, std::abs(ours[i] - exact[i]));
+      errors.push_back(error);
+      if (lead[p] < 2 * noise[p]) continue;  // the official run itself may have picked wrongly
+      ++n_compared;
+      INFO(name << " position " << p);
+      CHECK(best(ours, vocab) == top1[p]);
+    }
+    std::printf("%-32s %8.3f %8.3f %4d of %zu\n", name, median(errors), median(noise), n_compared,
+                top1.size());
+    INFO(name);
+    CHECK(median(errors) < 1.25F * median(noise));
+    CHECK(n_compared > 0);
+  }
+}
+
+}  // namespace lapidary
