@@ -67,10 +67,14 @@ const std::vector<Golden>& goldens(size_t subject) {
   return all[subject];
 }
 
-std::string with_spaces(std::string text) {
-  for (size_t at = 0; (at = text.find("\u2581", at)) != std::string::npos;)
-    text.replace(at, 3, " ");
-  return text;
+std::string with_spaces(std::string_view text) {
+  std::string spaced;
+  for (size_t at = 0; at < text.size();) {
+    const bool is_mark = text.substr(at, 3) == "\u2581";
+    spaced.push_back(is_mark ? ' ' : text[at]);
+    at += is_mark ? 3 : 1;
+  }
+  return spaced;
 }
 
 std::string bytes_of(const Tokenizer& t, const std::vector<int32_t>& ids) {
