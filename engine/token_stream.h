@@ -37,8 +37,10 @@ class TokenStream {
   int cached_tokens() const { return cached_tokens_.load(std::memory_order_relaxed); }
 
   // --- producer (engine thread) ---
-  bool push(TokenEvent event);  // false: the ring is full; the request is now cancelled
-  void end();                   // no more events
+  // False: the ring is (or was) full and the request is now cancelled. From then on only the last
+  // event of each choice is taken, as a cancellation: what the reader gets has no gap.
+  bool push(TokenEvent event);
+  void end();  // no more events
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   bool choice_cancelled(int choice) const;
   void set_prompt_done(int n) { prompt_done_.store(n, std::memory_order_relaxed); }
@@ -50,6 +52,7 @@ class TokenStream {
   std::condition_variable ready_;
   std::deque<TokenEvent> events_;
   bool ended_ = false;
+  bool overflowed_ = false;
   std::vector<bool> choice_cancelled_;
   std::atomic<bool> cancelled_{false};
   std::atomic<int> prompt_done_{0};

@@ -5,15 +5,23 @@
 // Order (transformers 5.23): repetition penalty, presence/frequency penalty, bias, suppress,
 // temperature, top_k, top_p, min_p. Logprobs are those of the raw capped logits at temperature 1.
 // A draw depends on (seed, position) alone: never on what else is in the batch.
+//
+// Logits: NaN counts as -inf; of several +inf the draw is uniform. A token that is suppressed or
+// forbidden, or whose logit is -inf, is never drawn, unless the whole row is so: then the answer is
+// the lowest id that is neither suppressed nor forbidden (0 when every id is). Ids outside the row
+// in counts, bias, suppressed and forbidden ids are no tokens of this row and change nothing.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/request.h"
+#include "engine/sampling/block_maxima.h"
+#include "engine/sampling/nucleus.h"
 
 namespace lapidary {
 
@@ -35,7 +43,7 @@ class TokenCounts {
 };
 
 struct SampleInput {
-  std::span<float> logits;              // [vocab], capped; changed in place
+  std::span<float> logits;  // [vocab], capped; changed in place
   const SamplingParams* params = nullptr;
   const TokenCounts* counts = nullptr;  // null without penalties
   std::span<const int32_t> forbidden;   // stop ids while min_tokens are not reached
@@ -45,20 +53,30 @@ struct SampleInput {
 
 struct Sampled {
   int32_t token = 0;
-  std::optional<float> logprob;    // when params->n_logprobs >= 0
-  std::vector<TokenLogprob> top;   // n_logprobs largest, descending; ties: lower id first
+  std::optional<float> logprob;   // when params->n_logprobs >= 0; -inf for a logit of -inf
+  std::vector<TokenLogprob> top;  // n_logprobs largest, descending; ties: lower id first; none
+                                  // of -inf, so fewer when the row has fewer
 };
 
 class Sampler {
  public:
   Sampled sample(const SampleInput& input);
 
-  // Logprob of `token` and the k largest of one row of logits: for prompts.
+  // Logprob of `token` and the k largest of one row of logits: for prompts. k <= 0: none.
   static Sampled score(std::span<const float> logits, int32_t token, int k);
 
  private:
-  std::vector<float> values_;      // scratch
-  std::vector<int32_t> ids_;
+  void edit(const SampleInput& input);
+  void change(std::span<float> logits, int32_t id, float value);
+  int32_t draw(const SampleInput& input);
+  int32_t draw_finite(const SampleInput& input);
+  int32_t draw_from_top(const SampleInput& input, double max_distance, double u);
+
+  std::vector<std::pair<int32_t, float>> raw_;  // what edit() changed, before it did
+  BlockMaxima maxima_;
+  Nucleus nucleus_;
+  std::vector<Candidate> candidates_;
+  std::vector<double> weights_;
 };
 
 }  // namespace lapidary
