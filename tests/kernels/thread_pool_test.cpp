@@ -1,0 +1,58 @@
+// The thread pool: every chunk once, for any number of threads, also after sleeping.
+#include "kernels/cpu/thread_pool.h"
+
+#include <chrono>
+
+#include "tests/catch.h"
+
+namespace lapidary::cpu {
+
+TEST_CASE("the pool runs every chunk exactly once", "[kernels]") {
+  for (int n_threads : {1, 2, 3, 8}) {
+    ThreadPool pool(n_threads);
+    REQUIRE(pool.n_threads() == n_threads);
+    for (int64_t n : {0, 1, 2, 7, 1000}) {
+      std::vector<int> times(n);  // plain: two threads on one chunk would race
+      pool.run(n, [&](int thread, int64_t i) {
+        CHECK((thread >= 0 && thread < n_threads));
+        ++times[i];
+      });
+      for (int t : times) REQUIRE(t == 1);
+    }
+  }
+}
+
+TEST_CASE("results of one job are seen by the next, many short jobs in a row", "[kernels]") {
+  ThreadPool pool(4);
+  std::vector<int64_t> sums(64);
+  for (int round = 0; round < 5000; ++round) {
+    pool.run(64, [&](int, int64_t i) { sums[i] += sums[(i * 7) % 64] == -1 ? 1 : i; });
+    pool.run(3, [&](int, int64_t i) { sums[i] += 1; });
+  }
+  for (int64_t i = 0; i < 64; ++i) REQUIRE(sums[i] == 5000 * (i + (i < 3 ? 1 : 0)));
+}
+
+TEST_CASE("workers that fell asleep take part again", "[kernels]") {
+  ThreadPool pool(3);
+  for (int round = 0; round < 5; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    std::vector<int> times(200);
+    pool.run(200, [&](int, int64_t i) { ++times[i]; });
+    for (int t : times) REQUIRE(t == 1);
+  }
+}
+
+TEST_CASE("ranges cover all items in order, whatever they cost", "[kernels]") {
+  ThreadPool pool(3);
+  for (int64_t cost : {0, 1, 1000, 100000}) {
+    for (int64_t n : {0, 1, 5, 1234}) {
+      std::vector<int> times(n);
+      pool.run_ranges(n, cost, [&](int, int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) ++times[i];
+      });
+      for (int t : times) REQUIRE(t == 1);
+    }
+  }
+}
+
+}  // namespace lapidary::cpu
