@@ -128,7 +128,7 @@ void check_heads(const ConfigObject& text, const std::vector<LayerConfig>& layer
     const std::string which = " (layer " + std::to_string(l) + ")";
     if (layer.head_dim % 2 != 0) text.refuse("head_dim", "must be even" + which);
     if (layer.n_heads % layer.n_kv_heads != 0) {
-      text.refuse("num_attention_heads", "must be a multiple of the key-value heads, " +
+      text.refuse("num_attention_heads", "must be a multiple of num_key_value_heads, " +
                                              std::to_string(layer.n_kv_heads) + which);
     }
   }

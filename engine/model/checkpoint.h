@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/model_config.h"
+#include "engine/model/safetensors.h"
 #include "engine/model/tensor_source.h"
 
 namespace lapidary {

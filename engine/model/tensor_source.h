@@ -2,22 +2,12 @@
 // is, without the prefix that differs between files. Used by the thread that loads.
 #pragma once
 
-#include <memory>
 #include <string_view>
 
-#include "engine/model/safetensors.h"
+#include "engine/model/host_tensor.h"
 #include "engine/model/tensor_table.h"
 
 namespace lapidary {
-
-// A tensor of the table in host memory; `owner` keeps the memory alive.
-struct HostTensor {
-  DType dtype = DType::bf16;
-  std::vector<int64_t> shape;
-  const void* data = nullptr;
-  int64_t bytes = 0;
-  std::shared_ptr<const void> owner;
-};
 
 class TensorSource {
  public:

@@ -1,8 +1,6 @@
 #include "engine/model/weights.h"
 
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <map>
 #include <new>
 #include <string>
@@ -13,46 +11,6 @@
 
 namespace lapidary {
 namespace {
-
-float from_f16(uint16_t bits) {
-  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16;
-  const uint32_t exponent = bits >> 10 & 0x1F;
-  const uint32_t mantissa = bits & 0x3FF;
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24
-    const float value = std::ldexp(static_cast<float>(mantissa), -24);
-    return sign != 0 ? -value : value;
-  }
-  const uint32_t wide = exponent == 0x1F ? 0xFF : exponent + 112;
-  return std::bit_cast<float>(sign | wide << 23 | mantissa << 13);
-}
-
-// Element i of a tensor at any alignment.
-float element(const HostTensor& t, int64_t i) {
-  const auto* at = static_cast<const std::byte*>(t.data) + i * dtype_bytes(t.dtype);
-  if (t.dtype == DType::f32) {
-    float value = 0;
-    std::memcpy(&value, at, sizeof(value));
-    return value;
-  }
-  uint16_t bits = 0;
-  std::memcpy(&bits, at, sizeof(bits));
-  return t.dtype == DType::bf16 ? std::bit_cast<float>(static_cast<uint32_t>(bits) << 16)
-                                : from_f16(bits);
-}
-
-// sqrt(n) as a table of this type holds it.
-float rounded_sqrt(int64_t n, DType dtype) {
-  const float root = std::sqrt(static_cast<float>(n));
-  if (dtype == DType::bf16) {
-    const auto bits = std::bit_cast<uint32_t>(root);
-    return std::bit_cast<float>((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000U);
-  }
-  if (dtype == DType::f16) {  // 10 mantissa bits; roots lie in [1, 65504], so no subnormals
-    const auto bits = std::bit_cast<uint32_t>(root);
-    return std::bit_cast<float>((bits + 0xFFF + (bits >> 13 & 1)) & 0xFFFFE000U);
-  }
-  return root;
-}
 
 HostMatrix matrix(const HostTensor& t) {
   return {.data = t.data, .dtype = t.dtype, .rows = t.shape[0], .cols = t.shape[1]};
@@ -96,6 +54,10 @@ class Loader {
 
   void done(const TensorSpec& s) {
     source_.done_with(s);
+    report(s);
+  }
+
+  void report(const TensorSpec& s) {
     done_ += s.count();
     if (progress_) progress_(done_, total_);
   }
@@ -129,7 +91,7 @@ class Loader {
     const HostTensor t = source_.get(s);
     std::vector<float> values(static_cast<size_t>(s.count()));
     for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = element(t, static_cast<int64_t>(i)) * scale;
+      values[i] = host_element(t, static_cast<int64_t>(i)) * scale;
       if (!std::isfinite(values[i])) {
         throw StartupError("Tensor " + name + " holds a value that is not finite (element " +
                            std::to_string(i) + "); the file is damaged, download it again.");
@@ -145,7 +107,7 @@ class Loader {
   }
 
   float scalar(const std::string& name) {
-    const float value = element(source_.get(spec(name)), 0);
+    const float value = host_element(source_.get(spec(name)), 0);
     if (!std::isfinite(value)) {
       throw StartupError("Tensor " + name +
                          " is not finite; the file is damaged, download it again.");
@@ -170,6 +132,7 @@ class Loader {
     w_.ple_table_scale = rounded_sqrt(c_.ple_dim, rows.dtype);
     w_.keep_alive = rows.owner;
     source_.keep_for_gather(ple);
+    report(ple);
     w_.ple_model_proj = pack({"per_layer_model_projection.weight"}, WeightForm::stacked);
     w_.ple_proj_norm = vector("per_layer_projection_norm.weight");
   }
