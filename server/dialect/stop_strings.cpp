@@ -40,6 +40,17 @@ bool StopMatcher::Pattern::step(char byte) {
 std::string StopMatcher::push(std::string_view text) {
   if (stopped()) return {};
   ++n_tokens_;
+  return scan(text);
+}
+
+std::string StopMatcher::finish(std::string_view rest) {
+  if (stopped()) return {};
+  std::string sent = scan(rest);
+  sent += std::exchange(held_, {});
+  return sent;
+}
+
+std::string StopMatcher::scan(std::string_view text) {
   if (patterns_.empty()) return std::string(text);
   const bool armed = n_tokens_ > min_tokens_;
   for (const char byte : text) {
@@ -55,8 +66,6 @@ std::string StopMatcher::push(std::string_view text) {
   held_.erase(0, n_sent);
   return sent;
 }
-
-std::string StopMatcher::finish() { return std::exchange(held_, {}); }
 
 // Of the strings that end at this byte the longest, which begins first: the text before it is the
 // shortest.

@@ -26,8 +26,9 @@ class StopMatcher {
   // The text of the next token; call it for every token, also where there is no text, so that
   // n_tokens() is right. Returns what may be sent. Once stopped() it takes and returns nothing.
   std::string push(std::string_view text);
-  // The end of the output: what was held back, nothing if stopped().
-  std::string finish();
+  // The end of the output. `rest` is text that no further token brings (OutputParser::finish).
+  // Returns it after what was held back; a stop string may still end in it. Nothing if stopped().
+  std::string finish(std::string_view rest = {});
 
   bool stopped() const { return found_.has_value(); }
   // Index into StopOptions::strings of the one found.
@@ -45,6 +46,7 @@ class StopMatcher {
     bool step(char byte);  // true when the whole string ends here
   };
 
+  std::string scan(std::string_view text);
   std::optional<size_t> match_byte(char byte);
   size_t longest_partial() const;
 

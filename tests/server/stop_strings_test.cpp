@@ -101,6 +101,17 @@ TEST_CASE("nothing is taken or sent once stopped", "[server]") {
   CHECK(matcher.n_tokens() == 1);
 }
 
+TEST_CASE("text that comes at the end is searched and is no token", "[server]") {
+  StopMatcher found({.strings = {"x\ufffd"}});
+  CHECK(found.push("ax") == "a");
+  CHECK(found.finish("\ufffd").empty());
+  CHECK(found.stopped());
+  CHECK(found.n_tokens() == 1);
+  StopMatcher missed({.strings = {"xy"}});
+  CHECK(missed.push("ax") == "a");
+  CHECK(missed.finish("\ufffd") == "x\ufffd");
+}
+
 TEST_CASE("never sends half a character", "[server]") {
   StopMatcher matcher({.strings = {"\u00e9t\u00e9"}});
   CHECK(matcher.push("\u00e9t\u00e8") == "\u00e9t\u00e8");
