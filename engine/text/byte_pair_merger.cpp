@@ -11,8 +11,6 @@ namespace {
 
 // Up to here looking at all pairs for the best one beats a heap.
 constexpr size_t kShortSymbols = 32;
-// Work space that is kept: enough for any ordinary piece.
-constexpr size_t kKeptSymbols = 1 << 14;
 
 constexpr uint32_t kNoSymbol = ~uint32_t{0};
 
@@ -28,11 +26,6 @@ void BytePairMerger::encode(const Vocabulary& vocabulary, const MergeTable& merg
     merge_long(merges);
   }
   ids.insert(ids.end(), symbols_.begin(), symbols_.end());
-}
-
-void BytePairMerger::shrink() {
-  if (symbols_.capacity() <= kKeptSymbols) return;
-  *this = BytePairMerger();
 }
 
 void BytePairMerger::split(const Vocabulary& vocabulary, std::string_view piece) {

@@ -19,9 +19,6 @@ class BytePairMerger {
   void encode(const Vocabulary& vocabulary, const MergeTable& merges, std::string_view piece,
               std::vector<int32_t>& ids);
 
-  // Gives back what a very long piece needed: a server keeps its work spaces.
-  void shrink();
-
  private:
   void split(const Vocabulary& vocabulary, std::string_view piece);
   void merge_short(const MergeTable& merges);

@@ -24,7 +24,6 @@ std::unique_ptr<EncodeScratch> EncodeScratchPool::take() {
 }
 
 void EncodeScratchPool::give_back(std::unique_ptr<EncodeScratch> scratch) {
-  scratch->merger.shrink();
   const std::lock_guard lock(mutex_);
   if (free_.size() < max_free_) free_.push_back(std::move(scratch));
 }

@@ -20,7 +20,14 @@ struct EncodeScratch {
 
 class EncodeScratchPool {
  public:
+  // Pieces up to here are encoded in a lent space. Longer ones (a megabyte of one letter: no
+  // ordinary text has them) need 30 bytes a symbol, so they get their space for the moment only
+  // and take turns: a server full of them needs it once.
+  static constexpr size_t kMaxPieceBytes = 1 << 16;
+
   EncodeScratchPool();
+
+  std::mutex& long_piece_turn() { return long_piece_turn_; }
 
   // A space that comes back by itself. Never waits: when all are lent a new one is made, which is
   // dropped on return unless there is room for it.
@@ -42,6 +49,7 @@ class EncodeScratchPool {
   std::unique_ptr<EncodeScratch> take();
   void give_back(std::unique_ptr<EncodeScratch> scratch);
 
+  std::mutex long_piece_turn_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<EncodeScratch>> free_;  // guarded by mutex_; the last used is last
   size_t max_free_;

@@ -1,5 +1,6 @@
 #include "engine/text/tokenizer.h"
 
+#include <mutex>
 #include <utility>
 
 #include "config/checked_json.h"
@@ -10,28 +11,52 @@
 namespace lapidary {
 namespace {
 
-void encode_run(const TokenizerParts& parts, std::string_view text, EncodeScratch& scratch,
-                std::vector<int32_t>& ids) {
-  const char* const text_end = text.data() + text.size();
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = parts.cuts.next_cut(text, begin);
-    const std::string_view piece = text.substr(begin, end - begin);
-    begin = end;
-    if (piece.size() > WordCache::kMaxKeyBytes) {
-      scratch.merger.encode(parts.vocabulary, parts.merges, piece, ids);
-      continue;
-    }
-    const WordCache::Key key = WordCache::key(piece, text_end);
-    std::span<const int32_t> known = scratch.words.find(key);
-    if (known.empty()) {
-      const size_t n_before = ids.size();
-      scratch.merger.encode(parts.vocabulary, parts.merges, piece, ids);
-      scratch.words.insert(key, std::span(ids).subspan(n_before));
-    } else {
-      ids.insert(ids.end(), known.begin(), known.end());
+// Encodes runs of text in a lent work space.
+class RunEncoder {
+ public:
+  RunEncoder(const TokenizerParts& parts, EncodeScratchPool& pool)
+      : parts_(parts), pool_(pool), lease_(pool) {}
+
+  void encode(std::string_view text, std::vector<int32_t>& ids) {
+    const char* const text_end = text.data() + text.size();
+    for (size_t begin = 0; begin < text.size();) {
+      const size_t end = parts_.cuts.next_cut(text, begin);
+      const std::string_view piece = text.substr(begin, end - begin);
+      begin = end;
+      if (piece.size() <= WordCache::kMaxKeyBytes) {
+        encode_word(piece, text_end, ids);
+      } else if (piece.size() <= EncodeScratchPool::kMaxPieceBytes) {
+        merge((*lease_).merger, piece, ids);
+      } else {
+        const std::lock_guard turn(pool_.long_piece_turn());
+        BytePairMerger merger;
+        merge(merger, piece, ids);
+      }
     }
   }
-}
+
+ private:
+  void merge(BytePairMerger& merger, std::string_view piece, std::vector<int32_t>& ids) {
+    merger.encode(parts_.vocabulary, parts_.merges, piece, ids);
+  }
+
+  void encode_word(std::string_view piece, const char* text_end, std::vector<int32_t>& ids) {
+    EncodeScratch& scratch = *lease_;
+    const WordCache::Key key = WordCache::key(piece, text_end);
+    const std::span<const int32_t> known = scratch.words.find(key);
+    if (!known.empty()) {
+      ids.insert(ids.end(), known.begin(), known.end());
+      return;
+    }
+    const size_t n_before = ids.size();
+    merge(scratch.merger, piece, ids);
+    scratch.words.insert(key, std::span(ids).subspan(n_before));
+  }
+
+  const TokenizerParts& parts_;
+  EncodeScratchPool& pool_;
+  EncodeScratchPool::Lease lease_;
+};
 
 }  // namespace
 
@@ -56,20 +81,19 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text) const {
 }
 
 void Tokenizer::encode(std::string_view text, std::vector<int32_t>& ids) const {
-  EncodeScratchPool::Lease scratch(*scratch_);
-  encode_run(*parts_, text, *scratch, ids);
+  RunEncoder(*parts_, *scratch_).encode(text, ids);
 }
 
 std::vector<int32_t> Tokenizer::encode_with_control(std::string_view text) const {
-  EncodeScratchPool::Lease scratch(*scratch_);
+  RunEncoder run(*parts_, *scratch_);
   std::vector<int32_t> ids;
   size_t begin = 0;
   while (const auto match = parts_->control.next_match(text, begin)) {
-    encode_run(*parts_, text.substr(begin, match->begin - begin), *scratch, ids);
+    run.encode(text.substr(begin, match->begin - begin), ids);
     ids.push_back(match->id);
     begin = match->begin + match->length;
   }
-  encode_run(*parts_, text.substr(begin), *scratch, ids);
+  run.encode(text.substr(begin), ids);
   return ids;
 }
 
