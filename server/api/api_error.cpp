@@ -84,16 +84,16 @@ ApiError invalid_value(std::string_view param, std::string_view message) {
   return make(400, "invalid_value", param, invalid(param) + std::string(message));
 }
 
-ApiError integer_below_min(std::string_view param, int64_t min, int64_t got) {
+ApiError integer_below_min(std::string_view param, int64_t min, std::string_view got) {
   return make(400, "integer_below_min_value", param,
               invalid(param) + "integer below minimum value. Expected a value >= " +
-                  std::to_string(min) + ", but got " + std::to_string(got) + " instead.");
+                  std::to_string(min) + ", but got " + shortened(got) + " instead.");
 }
 
-ApiError integer_above_max(std::string_view param, int64_t max, int64_t got) {
+ApiError integer_above_max(std::string_view param, int64_t max, std::string_view got) {
   return make(400, "integer_above_max_value", param,
               invalid(param) + "integer above maximum value. Expected a value <= " +
-                  std::to_string(max) + ", but got " + std::to_string(got) + " instead.");
+                  std::to_string(max) + ", but got " + shortened(got) + " instead.");
 }
 
 ApiError decimal_below_min(std::string_view param, std::string_view bound, double got) {
@@ -188,11 +188,17 @@ ApiError timed_out() {
   return error;
 }
 
+ApiError cancelled() {
+  return unavailable("The server stopped this generation before its end. Please retry.");
+}
+
 ApiError internal() {
   ApiError error = make(500, "", "", "The server had an error while processing your request.");
   error.type = "server_error";
   return error;
 }
+
+ApiError client_closed() { return bad_http(499, "client_closed", "The client went away."); }
 
 ApiError bad_http(int status, std::string_view code, std::string_view message) {
   ApiError error = make(status, code, "", std::string(message));

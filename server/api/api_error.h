@@ -32,8 +32,9 @@ namespace api_error {
 ApiError missing_parameter(std::string_view param);
 ApiError invalid_type(std::string_view param, std::string_view expected, std::string_view got);
 ApiError invalid_value(std::string_view param, std::string_view message);
-ApiError integer_below_min(std::string_view param, int64_t min, int64_t got);
-ApiError integer_above_max(std::string_view param, int64_t max, int64_t got);
+// `got` is text: what was sent may not fit any integer.
+ApiError integer_below_min(std::string_view param, int64_t min, std::string_view got);
+ApiError integer_above_max(std::string_view param, int64_t max, std::string_view got);
 // `bound` is how the limit reads: ">= 0", "> 0".
 ApiError decimal_below_min(std::string_view param, std::string_view bound, double got);
 ApiError decimal_above_max(std::string_view param, std::string_view bound, double got);
@@ -55,7 +56,9 @@ ApiError method_not_allowed(std::string_view method, std::string_view path);
 ApiError overloaded();
 ApiError draining();
 ApiError timed_out();
+ApiError cancelled();
 ApiError internal();
+ApiError client_closed();  // nobody reads it; it stands in the log
 
 // A fault below JSON: framing, headers, host. The connection is closed afterwards.
 ApiError bad_http(int status, std::string_view code, std::string_view message);

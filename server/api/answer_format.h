@@ -1,0 +1,51 @@
+// The JSON text of answers: chunks of a stream and whole bodies, for both completion endpoints.
+// Written by hand into a string, since a stream does it for every token; what stays the same in
+// every chunk is made once. Used by the thread that serves the request.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/request.h"
+#include "engine/text/tokenizer.h"
+#include "server/api/choice_assembler.h"
+#include "server/api/generation.h"
+#include "server/api/service.h"
+
+namespace lapidary {
+
+// What stands in every chunk and body of one answer.
+struct AnswerHead {
+  std::string id;      // "chatcmpl-..."
+  std::string object;  // "chat.completion.chunk"
+  std::string model;   // as the request called it
+  int64_t created = 0;
+
+  // {"id":...,"object":...,"created":...,"model":...,"system_fingerprint":... without the end.
+  std::string opening() const;
+};
+
+int64_t unix_time();
+
+const char* finish_text(FinishReason finish);  // "stop" or "length", with quotes; null
+
+void append_usage(std::string& out, const Usage& usage);
+void append_token_ids(std::string& out, const std::vector<int32_t>& ids);
+
+// "reasoning_content":"..." with a comma behind it, under the configured name or names.
+void append_reasoning(std::string& out, ReasoningField field, std::string_view text);
+
+// {"content":[{"token","logprob","bytes","top_logprobs"},...],"refusal":null}
+void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
+                          const std::vector<TokenChoice>& entries);
+// {"tokens":[...],"token_logprobs":[...],"top_logprobs":[...],"text_offset":[...]}
+void append_completion_logprobs(std::string& out, const Tokenizer& tokenizer,
+                                const std::vector<TokenChoice>& entries);
+
+// How a token is written where one must be shown alone: its text, or `bytes:\xe2\x80` when it is
+// only a part of a character.
+std::string token_label(const Tokenizer& tokenizer, int32_t id);
+
+}  // namespace lapidary

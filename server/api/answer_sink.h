@@ -1,0 +1,47 @@
+// The two ways an answer leaves: as a stream of chunks or as one body. Both run the same generation
+// and differ only in what they do with its deltas; an endpoint says how its chunks and its body
+// are written (AnswerWriter) and leaves the rest to answer().
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/api/generation.h"
+#include "server/api/request_params.h"
+#include "server/http/http_types.h"
+#include "server/http/sse_writer.h"
+
+namespace lapidary {
+
+// What one choice said in all: the sum of its deltas.
+struct WholeChoice {
+  std::string reasoning, content;
+  std::vector<int32_t> tokens;
+  std::vector<TokenChoice> logprobs;
+  FinishReason finish = FinishReason::none;
+
+  void add(const ChoiceDelta& delta);
+};
+
+// One per request, called on its thread.
+class AnswerWriter {
+ public:
+  virtual ~AnswerWriter() = default;
+  // The prompt's scored tokens, before any delta of its choices.
+  virtual void on_prompt(size_t prompt, std::vector<TokenEvent> events) = 0;
+  // The chunks of one delta. `usage` is what was used so far.
+  virtual void write_delta(SseWriter& sse, size_t choice, const ChoiceDelta& delta,
+                           const Usage& usage) = 0;
+  // The chunk without choices that ends a stream with include_usage.
+  virtual void write_usage(SseWriter& sse, const Usage& usage) = 0;
+  virtual std::string body(const std::vector<WholeChoice>& choices, const Usage& usage) = 0;
+};
+
+// Runs a submitted generation to its end and answers as `params` asks. Throws ApiError when a whole
+// answer cannot be given; a stream ends with an error frame instead.
+HttpResponse answer(const HttpRequest& http, const Service& service,
+                    const GenerationParams& params, std::shared_ptr<Generation> generation,
+                    std::shared_ptr<AnswerWriter> writer);
+
+}  // namespace lapidary

@@ -1,0 +1,93 @@
+#include "server/api/chat_prompt.h"
+
+#include <optional>
+#include <string>
+
+#include "server/api/messages.h"
+#include "server/dialect/prompt_renderer.h"
+
+namespace lapidary {
+namespace {
+
+using Json = nlohmann::json;
+
+struct Thinking {
+  bool enabled = false;
+  bool preserve = false;
+  bool include = true;
+};
+
+std::optional<bool> effort_of(const Fields& fields, const char* name) {
+  const auto effort = fields.choice(
+      name, {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
+  if (!effort) return std::nullopt;
+  return *effort != "none";
+}
+
+// {"effort","enabled","exclude"}: how OpenRouter's clients say it.
+void parse_reasoning_object(const Fields& body, Thinking& thinking) {
+  const Json* object = body.object("reasoning");
+  if (object == nullptr) return;
+  const Fields fields(*object, "reasoning");
+  if (const auto on = effort_of(fields, "effort")) thinking.enabled = *on;
+  if (const auto on = fields.boolean("enabled")) thinking.enabled = *on;
+  if (fields.boolean("exclude").value_or(false)) thinking.include = false;
+  if (fields.find("max_tokens") != nullptr) {
+    throw api_error::unsupported_parameter("reasoning.max_tokens",
+                                           "A budget for thinking is not served yet.");
+  }
+}
+
+void parse_template_kwargs(const Fields& body, Thinking& thinking) {
+  const Json* kwargs = body.object("chat_template_kwargs");
+  if (kwargs == nullptr) return;
+  const Fields fields(*kwargs, "chat_template_kwargs");
+  for (const auto& [key, value] : kwargs->items()) {
+    if (key != "enable_thinking" && key != "preserve_thinking") {
+      throw api_error::unsupported_parameter(
+          fields.path(key), "There are 'enable_thinking' and 'preserve_thinking'.");
+    }
+  }
+  if (const auto on = fields.boolean("enable_thinking")) thinking.enabled = *on;
+  if (const auto on = fields.boolean("preserve_thinking")) thinking.preserve = *on;
+}
+
+// The most specific wins: the server's default, the effort, the template's own switches.
+Thinking parse_thinking(const Fields& body, const Service& service) {
+  Thinking thinking{service.options.enable_thinking, service.options.preserve_thinking, true};
+  if (const auto on = effort_of(body, "reasoning_effort")) thinking.enabled = *on;
+  parse_reasoning_object(body, thinking);
+  parse_template_kwargs(body, thinking);
+  thinking.include = body.boolean("include_reasoning").value_or(thinking.include);
+  return thinking;
+}
+
+PromptEnd parse_end(const Fields& body, const std::vector<ChatMessage>& messages) {
+  const bool continues = body.boolean("continue_final_message").value_or(false);
+  const bool generates = body.boolean("add_generation_prompt").value_or(!continues);
+  if (!continues) return generates ? PromptEnd::kGenerate : PromptEnd::kClosed;
+  if (generates) {
+    throw api_error::invalid_value("continue_final_message",
+                                   "it excludes 'add_generation_prompt'.");
+  }
+  if (messages.back().role != Role::kAssistant) {
+    throw api_error::invalid_value("continue_final_message",
+                                   "the last message must be the assistant's.");
+  }
+  return PromptEnd::kContinueLast;
+}
+
+}  // namespace
+
+ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
+  const Thinking thinking = parse_thinking(body, service);
+  const std::vector<ChatMessage> messages = parse_messages(body);
+  const RenderedPrompt prompt =
+      render_prompt(messages, {.variant = service.options.variant,
+                               .enable_thinking = thinking.enabled,
+                               .preserve_thinking = thinking.preserve,
+                               .end = parse_end(body, messages)});
+  return {encode_prompt(prompt, service.tokenizer), prompt.starts_in_thought, thinking.include};
+}
+
+}  // namespace lapidary

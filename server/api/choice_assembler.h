@@ -1,0 +1,83 @@
+// From the tokens of one choice to the text a client sees: decoding, reasoning apart from content,
+// stop strings, counts, the reason of the end. The only path from tokens to answers: a streamed
+// answer sends the deltas, a whole one is their sum. One per choice, on the thread that serves the
+// request.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/request.h"
+#include "engine/text/decoder.h"
+#include "engine/text/tokenizer.h"
+#include "server/dialect/output_parser.h"
+#include "server/dialect/stop_strings.h"
+
+namespace lapidary {
+
+// The log-probabilities at one token.
+struct TokenChoice {
+  int32_t token = 0;
+  std::optional<float> logprob;  // none for the first token of a prompt
+  std::vector<TokenLogprob> top;
+  size_t text_offset = 0;        // characters of text before it
+};
+
+// What one token adds to its choice. Parts may be empty; the last one has a `finish`.
+struct ChoiceDelta {
+  std::string reasoning;
+  std::string content;
+  std::vector<int32_t> tokens;         // as generated, a stop token included
+  std::vector<TokenChoice> logprobs;   // when asked for; a stop token has none
+  FinishReason finish = FinishReason::none;
+
+  bool adds_something() const {
+    return !reasoning.empty() || !content.empty() || !logprobs.empty();
+  }
+};
+
+struct AssemblyOptions {
+  // Null: plain text, as of /v1/completions.
+  const DialectTokens* dialect = nullptr;
+  bool starts_in_thought = false;
+  StopOptions stop;
+};
+
+class ChoiceAssembler {
+ public:
+  // The tokenizer and the dialect must outlive the assembler.
+  ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptions& options);
+
+  // REQUIRES: an event of this choice that is no prompt token; none after finished().
+  ChoiceDelta push(const TokenEvent& event);
+
+  bool finished() const { return finish_ != FinishReason::none; }
+  FinishReason finish() const { return finish_; }
+  // A stop string ended it: the engine does not know and must be told.
+  bool found_stop_string() const { return matcher_.stopped(); }
+
+  int64_t completion_tokens() const { return completion_tokens_; }
+  int64_t reasoning_tokens() const { return parser_ ? parser_->reasoning_tokens() : 0; }
+
+  // Text that stands before the first token, for text offsets: an echoed prompt.
+  void set_text_offset(size_t characters) { characters_ = characters; }
+
+ private:
+  OutputDelta decode(int32_t token);
+  OutputDelta flush();
+  void add_token(const TokenEvent& event, ChoiceDelta& delta);
+
+  std::optional<OutputParser> parser_;
+  IncrementalDecoder decoder_;
+  StopMatcher matcher_;
+  FinishReason finish_ = FinishReason::none;
+  int64_t completion_tokens_ = 0;
+  size_t characters_ = 0;
+};
+
+// Code points in UTF-8 text.
+size_t count_characters(std::string_view text);
+
+}  // namespace lapidary

@@ -1,0 +1,115 @@
+#include "server/api/messages.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace lapidary {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kMaxMessages = 2048;
+constexpr size_t kMaxParts = 256;
+constexpr size_t kAnyLength = SIZE_MAX;  // the body's size is the limit
+
+Role parse_role(const Fields& message) {
+  const auto role = message.text("role", 64);
+  if (!role) throw api_error::missing_parameter(message.path("role"));
+  if (*role == "system") return Role::kSystem;
+  if (*role == "developer") return Role::kDeveloper;
+  if (*role == "user") return Role::kUser;
+  if (*role == "assistant" || *role == "model") return Role::kAssistant;
+  if (*role == "tool" || *role == "function") {
+    throw api_error::unsupported_value(message.path("role"),
+                                       "this server does not serve tool calls yet.");
+  }
+  throw api_error::invalid_value(
+      message.path("role"),
+      "supported values are 'system', 'developer', 'user' and 'assistant'.");
+}
+
+std::string required_text(const Fields& part, const char* name) {
+  auto text = part.text(name, kAnyLength);
+  if (!text) throw api_error::missing_parameter(part.path(name));
+  return *std::move(text);
+}
+
+ChatPart parse_part(const Json& value, const std::string& path, Role role) {
+  check_object(value, path);
+  const Fields part(value, path);
+  const auto type = part.text("type", 64);
+  if (!type) throw api_error::missing_parameter(part.path("type"));
+  if (*type == "text") return {PartKind::kText, required_text(part, "text")};
+  if (*type == "refusal" && role == Role::kAssistant) {
+    return {PartKind::kText, required_text(part, "refusal")};
+  }
+  for (const char* known : {"image_url", "input_audio", "audio_url", "video_url", "input_video",
+                            "file", "refusal", "image_embeds"}) {
+    if (*type == known) {
+      throw api_error::unsupported_value(
+          part.path("type"), "content parts of type '" + *type +
+                                 "' cannot be read by this server; it takes 'text'.");
+    }
+  }
+  throw api_error::invalid_value(part.path("type"), "the only content parts taken are 'text'.");
+}
+
+ChatContent parse_content(const Fields& message, Role role) {
+  const Json* content = message.find("content");
+  const std::string path = message.path("content");
+  if (content == nullptr) {
+    if (role == Role::kAssistant) return std::string();
+    throw api_error::missing_parameter(path);
+  }
+  if (content->is_string()) return content->get<std::string>();
+  if (!content->is_array()) {
+    throw api_error::invalid_type(path, "a string or an array of parts", type_name(*content));
+  }
+  check_array(*content, path, 1, kMaxParts);
+  std::vector<ChatPart> parts;
+  for (size_t i = 0; i < content->size(); ++i) {
+    parts.push_back(parse_part((*content)[i], path + "[" + std::to_string(i) + "]", role));
+  }
+  return parts;
+}
+
+std::string parse_reasoning(const Fields& message) {
+  for (const char* name : {"reasoning", "reasoning_content"}) {
+    if (auto text = message.text(name, kAnyLength); text && !text->empty()) {
+      return *std::move(text);
+    }
+  }
+  return {};
+}
+
+ChatMessage parse_message(const Json& value, const std::string& path) {
+  check_object(value, path);
+  const Fields message(value, path);
+  const Role role = parse_role(message);
+  message.text("name", 256);
+  for (const char* name : {"tool_calls", "function_call", "audio"}) {
+    const Json* calls = message.find(name);
+    if (calls != nullptr && !(calls->is_structured() && calls->empty())) {
+      throw api_error::unsupported_parameter(message.path(name),
+                                             "This server does not serve it yet.");
+    }
+  }
+  ChatMessage parsed{.role = role, .content = parse_content(message, role), .reasoning = {}};
+  if (role == Role::kAssistant) parsed.reasoning = parse_reasoning(message);
+  return parsed;
+}
+
+}  // namespace
+
+std::vector<ChatMessage> parse_messages(const Fields& body) {
+  const Json* list = body.array("messages", 1, kMaxMessages);
+  if (list == nullptr) throw api_error::missing_parameter("messages");
+  std::vector<ChatMessage> messages;
+  for (size_t i = 0; i < list->size(); ++i) {
+    messages.push_back(parse_message((*list)[i], "messages[" + std::to_string(i) + "]"));
+  }
+  return messages;
+}
+
+}  // namespace lapidary

@@ -1,0 +1,59 @@
+// What every endpoint works with: the model's files, the way into the engine, and the server's own
+// choices. Built once before the server listens; afterwards constant but for `draining`, so any
+// number of threads may use it. The engine is behind two functions, so that everything here runs
+// on a scripted one as well.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "config/model_config.h"
+#include "engine/engine.h"
+#include "engine/text/tokenizer.h"
+#include "server/dialect/chat.h"
+#include "server/dialect/dialect_tokens.h"
+
+namespace lapidary {
+
+enum class ReasoningField { reasoning_content, reasoning, both };
+
+struct ServiceOptions {
+  std::vector<std::string> model_names;  // never empty; all name the one model
+  int64_t created = 0;                   // of the model's entry, seconds since 1970
+  int max_model_len = 0;                 // tokens of prompt and answer
+  int max_choices = 8;                   // n
+  size_t max_body_bytes = 4 << 20;
+  std::optional<int64_t> default_seed;
+  TemplateVariant variant = TemplateVariant::kLarge;
+  bool enable_thinking = false;          // where a request does not say
+  bool preserve_thinking = false;
+  ReasoningField reasoning_field = ReasoningField::reasoning_content;
+  double request_timeout_s = 0;          // 0: none
+  double ping_interval_s = 15;           // of keep-alive comments; 0: none
+};
+
+struct Service {
+  ServiceOptions options;
+  const ModelConfig& config;
+  const Tokenizer& tokenizer;
+  DialectTokens dialect;
+  std::vector<int32_t> suppressed_tokens;  // never sampled: media marks, the checkpoint's own list
+  std::function<Submission(Request)> submit;
+  std::function<EngineStats()> stats;
+  std::atomic<bool> draining{false};
+
+  Service(ServiceOptions the_options, const ModelConfig& the_config,
+          const Tokenizer& the_tokenizer);
+
+  bool serves(const std::string& model) const;
+  // A request's body, pre-scanned; the limit on values leaves room for a whole context of ids.
+  nlohmann::json parse(const std::string& body) const;
+};
+
+}  // namespace lapidary

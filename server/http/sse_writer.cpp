@@ -1,0 +1,50 @@
+#include "server/http/sse_writer.h"
+
+#include <utility>
+
+namespace lapidary {
+
+SseWriter::SseWriter(BodyWriter& body, std::chrono::milliseconds ping_interval)
+    : body_(body), ping_interval_(ping_interval), last_(Clock::now()) {}
+
+std::string& SseWriter::begin_frame() {
+  pending_ += "data: ";
+  return pending_;
+}
+
+void SseWriter::end_frame() { pending_ += "\n\n"; }
+
+void SseWriter::fail(std::string_view error_json) {
+  begin_frame() += error_json;
+  end_frame();
+  done();
+}
+
+void SseWriter::done() { pending_ += "data: [DONE]\n\n"; }
+
+bool SseWriter::flush() {
+  // A client that left is seen here even when the kernel still takes what is written.
+  if (body_.client_gone()) return false;
+  if (pending_.empty()) return true;
+  const bool written = body_.write(pending_);
+  pending_.clear();
+  last_ = Clock::now();
+  return written;
+}
+
+bool SseWriter::ping_if_due() {
+  if (body_.client_gone()) return false;
+  if (ping_interval_.count() == 0 || Clock::now() - last_ < ping_interval_) return true;
+  last_ = Clock::now();
+  return body_.write(": keep-alive\n\n");
+}
+
+HttpResponse SseWriter::response(std::function<void(BodyWriter&)> stream) {
+  HttpResponse response;
+  response.content_type = "text/event-stream";
+  response.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
+  response.stream = std::move(stream);
+  return response;
+}
+
+}  // namespace lapidary
