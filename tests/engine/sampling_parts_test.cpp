@@ -134,7 +134,7 @@ TEST_CASE("a draw from the whole row hits each token by its share", "[engine]") 
 TEST_CASE("the long prefix is the one a full sort gives", "[engine]") {
   Nucleus nucleus;
   int n_checked = 0;
-  for (uint32_t seed = 0; seed < 90; ++seed) {
+  for (uint32_t seed = 0; seed < 60; ++seed) {
     std::mt19937 random(seed);
     const int vocab = std::vector<int>{3, 60, 500, 1200}[random() % 4];
     const float steps = std::vector<float>{0.0F, 0.0F, 20.0F, 1.0F}[random() % 4];
@@ -159,10 +159,10 @@ TEST_CASE("the long prefix is the one a full sort gives", "[engine]") {
             params.min_p > 0.0F ? std::abs(params.temperature * std::log(params.min_p)) : kInf};
     INFO("seed " << seed << " deviation " << deviation << " steps " << steps << " top_k "
                  << params.top_k << " top_p " << params.top_p << " min_p " << params.min_p);
-    check_on_grid(expected.probability, 3000,
+    check_on_grid(expected.probability, 2000,
                   [&](double u) { return nucleus.draw(row, softmax, limits, u); });
   }
-  CHECK(n_checked > 60);
+  CHECK(n_checked > 40);
 }
 
 }  // namespace lapidary
