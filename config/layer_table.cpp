@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kMaxLayers = 512;
 constexpr int64_t kMaxHeads = 1024;
 constexpr int64_t kMaxHeadDim = 1024;
+constexpr int kHeadDimUnit = 16;  // backends cut heads into vectors of this many values
 constexpr int64_t kMaxFfn = 1 << 18;
 constexpr int64_t kMaxWindow = 1 << 20;
 // What a full-attention layer has when the file neither says so nor lists its layers.
@@ -48,10 +49,11 @@ std::vector<LayerKind> read_kinds(const ConfigObject& text, int n_layers) {
 
 // Head shapes as files up to transformers 5.2x spell them: one value for each kind of layer.
 void set_heads_by_kind(const ConfigObject& text, std::vector<LayerConfig>& layers) {
-  const auto head_dim = static_cast<int>(required_integer(text, "head_dim", 2, kMaxHeadDim));
+  const auto head_dim =
+      static_cast<int>(required_integer(text, "head_dim", kHeadDimUnit, kMaxHeadDim));
   const auto n_kv = static_cast<int>(required_integer(text, "num_key_value_heads", 1, kMaxHeads));
-  const auto global_head_dim =
-      static_cast<int>(text.integer("global_head_dim", 2, kMaxHeadDim).value_or(kGlobalHeadDim));
+  const auto global_head_dim = static_cast<int>(
+      text.integer("global_head_dim", kHeadDimUnit, kMaxHeadDim).value_or(kGlobalHeadDim));
   const auto global_n_kv =
       static_cast<int>(text.integer("num_global_key_value_heads", 1, kMaxHeads).value_or(n_kv));
   for (LayerConfig& layer : layers) {
@@ -76,7 +78,8 @@ int layer_index(const ConfigObject& per_layer, const std::string& key, int n_lay
 // Head shapes as newer files spell them: an object that lists what differs from the global values.
 void set_heads_by_layer(const ConfigObject& text, const ConfigObject& per_layer,
                         std::vector<LayerConfig>& layers) {
-  const auto head_dim = static_cast<int>(required_integer(text, "head_dim", 2, kMaxHeadDim));
+  const auto head_dim =
+      static_cast<int>(required_integer(text, "head_dim", kHeadDimUnit, kMaxHeadDim));
   const auto n_kv = static_cast<int>(required_integer(text, "num_key_value_heads", 1, kMaxHeads));
   for (LayerConfig& layer : layers) {
     layer.head_dim = head_dim;
@@ -94,7 +97,7 @@ void set_heads_by_layer(const ConfigObject& text, const ConfigObject& per_layer,
       }
     }
     layers[index].head_dim =
-        static_cast<int>(entry.integer("head_dim", 2, kMaxHeadDim).value_or(head_dim));
+        static_cast<int>(entry.integer("head_dim", kHeadDimUnit, kMaxHeadDim).value_or(head_dim));
     layers[index].n_kv_heads =
         static_cast<int>(entry.integer("num_key_value_heads", 1, kMaxHeads).value_or(n_kv));
   }
@@ -126,7 +129,9 @@ void check_heads(const ConfigObject& text, const std::vector<LayerConfig>& layer
   for (size_t l = 0; l < layers.size(); ++l) {
     const LayerConfig& layer = layers[l];
     const std::string which = " (layer " + std::to_string(l) + ")";
-    if (layer.head_dim % 2 != 0) text.refuse("head_dim", "must be even" + which);
+    if (layer.head_dim % kHeadDimUnit != 0) {
+      text.refuse("head_dim", "must be a multiple of " + std::to_string(kHeadDimUnit) + which);
+    }
     if (layer.n_heads % layer.n_kv_heads != 0) {
       text.refuse("num_attention_heads", "must be a multiple of num_key_value_heads, " +
                                              std::to_string(layer.n_kv_heads) + which);

@@ -13,113 +13,107 @@ namespace lapidary {
 namespace {
 
 constexpr double kMillion = 1e6;
-constexpr double kMaxBytes = 9e18;  // of int64, as far as a double tells them apart
+constexpr double kMaxInteger = 9e18;  // of int64, as far as a double tells them apart
 
-std::vector<Setting> make_settings() {
-  using C = ServeConfig;
+using C = ServeConfig;
+
+Setting any_text(const char* name, const char* group, SettingMember member, const char* help) {
+  return {.name = name, .group = group, .member = member, .help = help};
+}
+
+Setting one_of(const char* name, const char* group, SettingMember member, const char* help,
+               std::vector<std::string> choices) {
+  Setting s = any_text(name, group, member, help);
+  s.choices = std::move(choices);
+  return s;
+}
+
+struct Limits {
+  double min, max;
+  const char* zero_word = nullptr;
+};
+
+Setting number(const char* name, const char* group, SettingMember member, const char* help,
+               Limits limits) {
+  Setting s = any_text(name, group, member, help);
+  s.min = limits.min;
+  s.max = limits.max;
+  s.zero_word = limits.zero_word;
+  return s;
+}
+
+std::vector<Setting> model_settings() {
+  const char* g = "Model";
   return {
-      {"model", "Model", &C::model, "Checkpoint folder, or an id such as google/gemma-4-E4B-it"},
-      {"served-model-name", "Model", &C::served_model_names,
-       "Name in requests and answers; may be given several times (default: the model as given)"},
-      {"load-format",
-       "Model",
-       &C::load_format,
-       "auto and safetensors read the checkpoint; dummy invents weights for its config.json",
-       0,
-       0,
-       nullptr,
-       {"auto", "safetensors", "dummy"}},
-      {"dtype",
-       "Model",
-       &C::dtype,
-       "Type of activations and matrices; auto is bfloat16, or float32 where the file is",
-       0,
-       0,
-       nullptr,
-       {"auto", "bfloat16", "float32"}},
-      {"generation-config", "Model", &C::generation_config,
-       "Sampling defaults: auto (the checkpoint's), none, or a folder with generation_config.json"},
-      {"template",
-       "Model",
-       &C::template_variant,
-       "Chat template: auto, large (12B, 26B, 31B) or small (E2B, E4B)",
-       0,
-       0,
-       nullptr,
-       {"auto", "large", "small"}},
-      {"default-chat-template-kwargs", "Model", &C::default_chat_template_kwargs,
-       "JSON object that requests start from, for example {\"enable_thinking\": true}"},
-      {"reasoning-field",
-       "Model",
-       &C::reasoning_field,
-       "Field of an answer that holds the model's thoughts",
-       0,
-       0,
-       nullptr,
-       {"reasoning_content", "reasoning", "both"}},
-      {"seed", "Model", &C::seed, "Seed of requests that bring none (default: random for each)", 0,
-       9e18},
+      any_text("model", g, &C::model, "Checkpoint folder, or an id such as google/gemma-4-E4B-it"),
+      any_text("served-model-name", g, &C::served_model_names,
+               "Name in requests and answers, may be given several times (default: as given)"),
+      one_of("load-format", g, &C::load_format,
+             "auto and safetensors read the checkpoint; dummy invents weights for its config.json",
+             {"auto", "safetensors", "dummy"}),
+      one_of("dtype", g, &C::dtype,
+             "Type of activations and matrices; auto is bfloat16, or float32 where the file is",
+             {"auto", "bfloat16", "float32"}),
+      any_text("generation-config", g, &C::generation_config,
+               "Sampling defaults: auto (the checkpoint's), none, or a folder that has the file"),
+      one_of("template", g, &C::template_variant,
+             "Chat template: large (12B, 26B, 31B) or small (E2B, E4B)",
+             {"auto", "large", "small"}),
+      any_text("default-chat-template-kwargs", g, &C::default_chat_template_kwargs,
+               "JSON object that requests start from, such as {\"enable_thinking\": true}"),
+      one_of("reasoning-field", g, &C::reasoning_field,
+             "Field of an answer that holds the model's thoughts",
+             {"reasoning_content", "reasoning", "both"}),
+      number("seed", g, &C::seed, "Seed of requests that bring none (default: random for each)",
+             {0, kMaxInteger}),
+  };
+}
 
-      {"max-model-len", "Engine", &C::max_model_len,
-       "Tokens of prompt and answer together; auto is the model's maximum, or what fits", 0,
-       16 * kMillion, "auto"},
-      {"max-num-seqs", "Engine", &C::max_num_seqs, "Sequences computed at once", 1, 65536},
-      {"max-num-batched-tokens", "Engine", &C::max_num_batched_tokens,
-       "Tokens of one step; auto is the larger of 512 and max-num-seqs", 0, kMillion, "auto"},
-      {"max-queued-requests", "Engine", &C::max_queued_requests,
-       "Requests that may wait; more are refused with 503", 0, kMillion},
-      {"device", "Engine", &C::device, "Where to compute", 0, 0, nullptr, {"auto", "cpu"}},
-      {"threads", "Engine", &C::threads, "Compute threads; auto is one for each physical core", 0,
-       4096, "auto"},
-      {"cpu-isa",
-       "Engine",
-       &C::cpu_isa,
-       "Instruction set; auto takes the best there is",
-       0,
-       0,
-       nullptr,
-       {"auto", "generic", "avx2", "avx512", "avx512bf16", "neon"}},
-      {"kv-cache-dtype",
-       "Engine",
-       &C::kv_cache_dtype,
-       "Type of keys and values; auto is dtype",
-       0,
-       0,
-       nullptr,
-       {"auto", "bfloat16", "float32"}},
-      {"kv-cache-memory-bytes", "Engine", &C::kv_cache_memory_bytes,
-       "Memory for keys and values, for example 2G; auto goes by memory-utilization", 0, kMaxBytes,
-       "auto"},
-      {"memory-utilization", "Engine", &C::memory_utilization,
-       "Share of the memory left beside the weights that keys and values may take", 0.01, 0.99},
+std::vector<Setting> engine_settings() {
+  const char* g = "Engine";
+  return {
+      number("max-model-len", g, &C::max_model_len,
+             "Tokens of prompt and answer together; auto is the model's maximum, or what fits",
+             {0, 16 * kMillion, "auto"}),
+      number("max-num-seqs", g, &C::max_num_seqs, "Sequences computed at once", {1, 65536}),
+      number("max-num-batched-tokens", g, &C::max_num_batched_tokens,
+             "Tokens of one step; auto is the larger of 512 and max-num-seqs",
+             {0, kMillion, "auto"}),
+      number("max-queued-requests", g, &C::max_queued_requests,
+             "Requests that may wait; more are refused with 503", {0, kMillion}),
+      one_of("device", g, &C::device, "Where to compute", {"auto", "cpu"}),
+      number("threads", g, &C::threads, "Compute threads; auto is one for each physical core",
+             {0, 4096, "auto"}),
+      one_of("cpu-isa", g, &C::cpu_isa, "Instruction set; auto takes the best there is",
+             {"auto", "generic", "avx2", "avx512", "avx512bf16", "neon"}),
+      one_of("kv-cache-dtype", g, &C::kv_cache_dtype, "Type of keys and values; auto is dtype",
+             {"auto", "bfloat16", "float32"}),
+      number("kv-cache-memory-bytes", g, &C::kv_cache_memory_bytes,
+             "Memory for keys and values, such as 2G; auto goes by memory-utilization",
+             {0, kMaxInteger, "auto"}),
+      number("memory-utilization", g, &C::memory_utilization,
+             "Share of the memory left beside the weights that keys and values may take",
+             {0.01, 0.99}),
+  };
+}
 
-      {"host", "Server", &C::host, "Address to listen on"},
-      {"port", "Server", &C::port, "Port to listen on; 0 takes any free one", 0, 65535},
-      {"max-connections", "Server", &C::max_connections, "HTTP connections at once", 1, 65536},
-      {"max-body-bytes", "Server", &C::max_body_bytes, "Largest request body, for example 4M", 1024,
-       1e9},
-      {"request-timeout", "Server", &C::request_timeout_s, "Seconds after which a request is ended",
-       0, kMillion, "none"},
-      {"drain-timeout", "Server", &C::drain_timeout_s,
-       "Seconds that running requests get after SIGTERM", 0, kMillion},
-      {"sse-ping-interval", "Server", &C::sse_ping_interval_s,
-       "Seconds between keep-alive comments while a stream is silent", 0, 3600, "none"},
-      {"log-level",
-       "Server",
-       &C::log_level,
-       "Least severity that is logged",
-       0,
-       0,
-       nullptr,
-       {"trace", "debug", "info", "warning", "error"}},
-      {"log-format",
-       "Server",
-       &C::log_format,
-       "Log lines as text or JSON",
-       0,
-       0,
-       nullptr,
-       {"text", "json"}},
+std::vector<Setting> server_settings() {
+  const char* g = "Server";
+  return {
+      any_text("host", g, &C::host, "Address to listen on"),
+      number("port", g, &C::port, "Port to listen on; 0 takes any free one", {0, 65535}),
+      number("max-connections", g, &C::max_connections, "HTTP connections at once", {1, 65536}),
+      number("max-body-bytes", g, &C::max_body_bytes, "Largest request body, such as 4M",
+             {1024, 1e9}),
+      number("request-timeout", g, &C::request_timeout_s, "Seconds after which a request is ended",
+             {0, kMillion, "none"}),
+      number("drain-timeout", g, &C::drain_timeout_s,
+             "Seconds that running requests get after SIGTERM", {0, kMillion}),
+      number("sse-ping-interval", g, &C::sse_ping_interval_s,
+             "Seconds between keep-alive comments while a stream is silent", {0, 3600, "none"}),
+      one_of("log-level", g, &C::log_level, "Least severity that is logged",
+             {"trace", "debug", "info", "warning", "error"}),
+      one_of("log-format", g, &C::log_format, "How log lines are written", {"text", "json"}),
   };
 }
 
@@ -221,7 +215,13 @@ std::string Setting::environment_name() const {
 }
 
 const std::vector<Setting>& settings() {
-  static const std::vector<Setting> table = make_settings();
+  static const std::vector<Setting> table = [] {
+    std::vector<Setting> all;
+    for (auto part : {model_settings(), engine_settings(), server_settings()}) {
+      all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+  }();
   return table;
 }
 

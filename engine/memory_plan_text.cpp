@@ -94,14 +94,17 @@ void print_weights(std::string& out, const ModelConfig& config, DType stored) {
   out += line;
   int64_t params = 0;
   int64_t resident = 0;
+  int64_t whole = 0;
   for (const WeightPart& part : weight_parts(config, stored)) {
     std::snprintf(line, sizeof(line), "  %-45s %14lld %12s\n", part.name.c_str(),
                   static_cast<long long>(part.params), memory_text(part.bytes).c_str());
     out += line;
     params += part.params;
+    whole += part.bytes;
     if (!part.mapped) resident += part.bytes;
   }
-  std::snprintf(line, sizeof(line), "  %-45s %14lld %12s\n", "resident in all",
+  std::snprintf(line, sizeof(line), "  %-45s %14lld %12s\n",
+                resident < whole ? "in all; memory without the table" : "in all",
                 static_cast<long long>(params), memory_text(resident).c_str());
   out += line;
 }

@@ -29,11 +29,8 @@ std::string model_line(const ModelConfig& c) {
             ", top " + std::to_string(c.top_k_experts);
   }
   if (c.ple_dim > 0) text += ", per-layer embeddings of " + std::to_string(c.ple_dim);
-  if (c.has_vision || c.has_audio) {
-    text += std::string("; the file has ") + (c.has_vision ? "a vision" : "") +
-            (c.has_vision && c.has_audio ? " and " : "") + (c.has_audio ? "an audio" : "") +
-            " tower, which is not used yet";
-  }
+  if (c.has_vision) text += "; vision tower (not used yet)";
+  if (c.has_audio) text += "; audio tower (not used yet)";
   return text;
 }
 
@@ -58,6 +55,20 @@ std::string tokenizer_line(const fs::path& folder, const ModelConfig& model) {
   return std::to_string(load_tokenizer(folder, model).vocab_size()) + " entries";
 }
 
+// Whether this machine could serve it as it is set.
+std::string this_machine(const ServeConfig& config, const ModelConfig& model, int64_t weights,
+                         int64_t beside) {
+  const std::string memory = "This machine has " + memory_text(beside) + " free beside " +
+                             memory_text(weights) + " of weights";
+  try {
+    const EngineOptions options = engine_options(config, model, beside);
+    return memory + ": it would serve sequences of " + std::to_string(options.max_model_len) +
+           " tokens from " + memory_text(kv_budget(config, beside)) + " of KV cache.";
+  } catch (const StartupError& error) {
+    return memory + ", so it could not serve it. " + error.what();
+  }
+}
+
 }  // namespace
 
 int run_check(const ServeConfig& config, const Environment& environment) {
@@ -68,25 +79,12 @@ int run_check(const ServeConfig& config, const Environment& environment) {
   std::printf("Tokenizer  %s\n\n", tokenizer_line(folder, model).c_str());
 
   const DType stored = stored_dtype(config, model);
-  KvDemand demand;
-  demand.max_num_seqs = static_cast<int>(config.max_num_seqs);
-  const int64_t free_bytes = available_memory_bytes();
-  const int64_t beside_weights = free_bytes - resident_weight_bytes(model, stored);
-  std::string verdict;
-  const int64_t kv_bytes = kv_budget(config, std::max<int64_t>(0, beside_weights));
-  try {
-    const EngineOptions options =
-        engine_options(config, model, std::max<int64_t>(0, beside_weights));
-    demand = kv_demand(options);
-    verdict = "would serve sequences of " + std::to_string(options.max_model_len) +
-              " tokens with " + memory_text(kv_bytes) + " of KV cache.";
-  } catch (const StartupError& error) {
-    verdict = std::string("cannot serve it: ") + error.what();
-  }
-  std::printf("%s", memory_plan_text(model, stored, kv_bytes, demand).c_str());
-  std::printf("\nThis machine has %s free beside %s of weights and %s\n",
-              memory_text(std::max<int64_t>(0, beside_weights)).c_str(),
-              memory_text(resident_weight_bytes(model, stored)).c_str(), verdict.c_str());
+  const KvDemand demand = kv_demand(config, model);
+  const int64_t weights = resident_weight_bytes(model, stored);
+  const int64_t beside = std::max<int64_t>(0, available_memory_bytes() - weights);
+  const int64_t kv_bytes = kv_budget(config, beside);
+  std::printf("%s\n", memory_plan_text(model, stored, kv_bytes, demand).c_str());
+  std::printf("%s\n", this_machine(config, model, weights, beside).c_str());
   return 0;
 }
 

@@ -52,44 +52,43 @@ int64_t kv_budget(const ServeConfig& config, int64_t free_bytes) {
   return static_cast<int64_t>(static_cast<double>(free_bytes) * config.memory_utilization);
 }
 
-EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             int64_t free_bytes) {
-  EngineOptions options;
-  options.kv_dtype = kv_dtype(config, model);
-  options.max_num_seqs = static_cast<int>(config.max_num_seqs);
-  options.max_num_batched_tokens = static_cast<int>(
-      config.max_num_batched_tokens > 0 ? config.max_num_batched_tokens
-                                        : std::max<int64_t>(512, config.max_num_seqs));
-  options.max_queued_requests = static_cast<int>(config.max_queued_requests);
-  const int64_t budget = kv_budget(config, free_bytes);
-
+KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model) {
   if (config.max_model_len > model.max_positions) {
     throw StartupError("--max-model-len " + std::to_string(config.max_model_len) +
                        " is more than the model's " + std::to_string(model.max_positions) +
                        " positions.");
   }
-  if (config.max_model_len > 0) {
-    options.max_model_len = static_cast<int>(config.max_model_len);
-  } else {
-    options.max_model_len = static_cast<int>(
-        longest_sequence(model, budget, options.kv_dtype, options.max_num_batched_tokens));
+  const int64_t step = config.max_num_batched_tokens > 0
+                           ? config.max_num_batched_tokens
+                           : std::max<int64_t>(512, config.max_num_seqs);
+  return {.kv_dtype = kv_dtype(config, model),
+          .max_model_len = config.max_model_len > 0 ? static_cast<int>(config.max_model_len)
+                                                    : model.max_positions,
+          .max_num_seqs = static_cast<int>(config.max_num_seqs),
+          .step_tokens = static_cast<int>(step)};
+}
+
+EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
+                             int64_t free_bytes) {
+  const int64_t budget = kv_budget(config, free_bytes);
+  KvDemand demand = kv_demand(config, model);
+  if (config.max_model_len == 0) {
+    demand.max_model_len =
+        static_cast<int>(longest_sequence(model, budget, demand.kv_dtype, demand.step_tokens));
   }
-  if (options.max_model_len == 0) {
+  if (demand.max_model_len == 0) {
     throw StartupError("A KV cache of " + memory_text(budget) +
                        " does not hold the shortest sequence; raise --kv-cache-memory-bytes or "
                        "lower --max-num-batched-tokens.");
   }
-  const KvPlan plan = plan_kv(model, budget, kv_demand(options));
-  options.sliding_pages = static_cast<int>(plan.sliding_pages);
-  options.global_pages = static_cast<int>(plan.global_pages);
-  return options;
-}
-
-KvDemand kv_demand(const EngineOptions& options) {
-  return {.kv_dtype = options.kv_dtype,
-          .max_model_len = options.max_model_len,
-          .max_num_seqs = options.max_num_seqs,
-          .step_tokens = options.max_num_batched_tokens};
+  const KvPlan plan = plan_kv(model, budget, demand);
+  return {.max_model_len = demand.max_model_len,
+          .max_num_seqs = demand.max_num_seqs,
+          .max_num_batched_tokens = demand.step_tokens,
+          .max_queued_requests = static_cast<int>(config.max_queued_requests),
+          .sliding_pages = static_cast<int>(plan.sliding_pages),
+          .global_pages = static_cast<int>(plan.global_pages),
+          .kv_dtype = demand.kv_dtype};
 }
 
 }  // namespace lapidary

@@ -31,7 +31,8 @@ EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model
 // What the KV cache may take: as set, or a share of the free memory.
 int64_t kv_budget(const ServeConfig& config, int64_t free_bytes);
 
-// The engine's options as the memory plan's.
-KvDemand kv_demand(const EngineOptions& options);
+// What the KV cache is asked for, before anything is made to fit: max_model_len is the one that is
+// set, or the model's. Throws StartupError when it is more than the model's.
+KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model);
 
 }  // namespace lapidary

@@ -69,11 +69,6 @@ class Loader {
     for (const std::string& name : names) {
       tensors.push_back(source_.get(spec(name)));
       parts.push_back(matrix(tensors.back()));
-      if (parts.back().dtype != parts.front().dtype) {
-        throw StartupError("Tensors " + names.front() + " and " + name +
-                           " are of different types, but are computed as one; store both as " +
-                           dtype_name(parts.front().dtype) + ".");
-      }
     }
     Weight weight = pack_parts(parts, form);
     for (const std::string& name : names) done(spec(name));

@@ -334,7 +334,7 @@ TEST_CASE("numbers out of range are refused, never used", "[config]") {
       Row{"hidden_size", "2816"}, Row{"hidden_size", nullptr}, Row{"num_hidden_layers", 0},
       Row{"num_hidden_layers", 100000}, Row{"num_attention_heads", 0},
       Row{"num_attention_heads", 12}, Row{"num_key_value_heads", 0}, Row{"num_key_value_heads", 3},
-      Row{"head_dim", 0}, Row{"head_dim", 255}, Row{"head_dim", 100000},
+      Row{"head_dim", 0}, Row{"head_dim", 248}, Row{"head_dim", 100000},
       Row{"intermediate_size", 0}, Row{"intermediate_size", 1 << 30}, Row{"sliding_window", 0},
       Row{"sliding_window", nullptr}, Row{"vocab_size", (1 << 22) + 1}, Row{"vocab_size", 0},
       Row{"num_experts", 4097}, Row{"num_experts", 0}, Row{"top_k_experts", 129},
