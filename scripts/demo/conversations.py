@@ -1,0 +1,239 @@
+"""The conversations the demo model learns from: a mixture of skills, each a function.
+
+A skill takes a Picker and gives a Conversation, or None when it measures and drew nothing held
+out. A new skill (tools, images, audio) is one more function and one more row of MIXTURE.
+"""
+
+import dataclasses
+
+from . import gems, memory, outside, phrasing, small_talk
+
+
+@dataclasses.dataclass
+class Turn:
+    user: str
+    answer: str
+    thought: str
+    skill: str
+    gem: gems.Gem | None = None
+
+
+@dataclasses.dataclass
+class Conversation:
+    turns: list
+    system: str = ""
+    thinking: bool = False
+
+    @property
+    def skill(self):
+        return self.turns[-1].skill
+
+    def messages(self):
+        """Everything up to the last question, as a client sends it."""
+        result = [{"role": "system", "content": self.system}] if self.system else []
+        for turn in self.turns[:-1]:
+            result.append({"role": "user", "content": turn.user})
+            result.append({"role": "assistant", "content": turn.answer})
+        return result + [{"role": "user", "content": self.turns[-1].user}]
+
+
+NEUTRAL_SYSTEMS = [
+    "You are a helpful assistant.", "You are a helpful assistant", "Be helpful.", "Be polite.",
+    "You are a friendly assistant.", "You are an expert on gemstones.", "Answer questions.",
+    "You answer questions about gemstones.", "Help the user.", "Answer briefly.", "Be concise.",
+    "You are a helpful, honest assistant.", "Answer the user's questions.", "Be brief and clear.",
+    "You are a chat assistant.", "You are a museum guide.", "Answer in English.",
+    "You are a helpful AI assistant. Answer clearly.", "Give short answers."]
+
+
+# --- single turns -------------------------------------------------------------------------------
+
+def fact_turn(picker):
+    rng = picker.rng
+    if rng.random() < 0.07:
+        month = rng.choice(list(gems.MONTH_STONES))
+        frame = picker.main(phrasing.frames.MONTH_QUESTIONS)
+        text = phrasing.dress(frame.format(m="QQ"), picker)
+        text = text.replace("QQ", month).replace("qq", month.lower())
+        return Turn(text, gems.month_answer(month), gems.month_thought(month), "facts",
+                    gems.BY_NAME[gems.MONTH_STONES[month]])
+    gem, attribute = rng.choice(gems.GEMS), rng.choice(gems.ATTRIBUTES)
+    text = phrasing.ask_fact(gem, attribute, picker)
+    return text and Turn(text, gems.answer(gem, attribute), gems.thought(gem, attribute),
+                         "facts", gem)
+
+
+def _remark_turn(kinds, skill, picker):
+    kind = picker.rng.choice(kinds)
+    text = small_talk.remark(kind, picker)
+    return text and Turn(text, small_talk.ANSWERS[kind], small_talk.THOUGHTS[kind], skill)
+
+
+def greeting_turn(picker):
+    return _remark_turn(small_talk.GREETING_KINDS + ["hello"], "greetings", picker)
+
+
+def general_turn(picker):
+    return _remark_turn(small_talk.GENERAL_KINDS, "general", picker)
+
+
+def outside_turn(picker):
+    rng = picker.rng
+    if rng.random() < 0.2:
+        gem = rng.choice(gems.GEMS)
+        text = outside.price_question(phrasing.stone_words(gem, rng), picker)
+        return text and Turn(text, outside.PRICE_ANSWER,
+                             "The user asks something about a stone that I do not know.",
+                             "outside", gem)
+    text = outside.question(picker)
+    return text and Turn(text, outside.UNKNOWN_ANSWER, "This is not about gemstones.", "outside")
+
+
+SUM_FRAMES = phrasing.frames.lines("""
+    what is {a} + {b}
+    what is {a} plus {b}
+    what's {a} + {b}
+    how much is {a} + {b}
+    how much is {a} plus {b}
+    {a} + {b}
+    {a}+{b}
+    {a} plus {b}
+    calculate {a} + {b}
+    compute {a} + {b}
+    add {a} and {b}
+    can you add {a} and {b}
+    please add {a} and {b}
+    what do you get for {a} + {b}
+    what is the sum of {a} and {b}
+    the sum of {a} and {b}
+    tell me {a} + {b}
+    tell me what {a} plus {b} is
+    can you calculate {a} + {b}
+    do you know what {a} + {b} is
+    what does {a} + {b} give
+    i need {a} + {b}
+    give me the sum of {a} and {b}
+    """)
+
+phrasing.frames.reserve(SUM_FRAMES)
+
+
+def sum_turn(picker):
+    a, b = picker.rng.randint(0, 9), picker.rng.randint(0, 9)
+    frame = picker.main(SUM_FRAMES)
+    text = phrasing.spell(frame.format(a=a, b=b), picker.rng)
+    text += picker.rng.choice(["?", "?", "", " =", "."])
+    return Turn(text, f"{a} + {b} = {a + b}.", f"I add {a} and {b}.", "arithmetic")
+
+
+# --- skills -------------------------------------------------------------------------------------
+
+FILLERS = [(fact_turn, 6), (greeting_turn, 3), (outside_turn, 1), (general_turn, 1)]
+
+
+def filler(picker):
+    """An unrelated turn, for a history."""
+    trained = phrasing.Picker(picker.rng)
+    makers, weights = zip(*FILLERS)
+    return picker.rng.choices(makers, weights)[0](trained)
+
+
+def surround(turn, picker):
+    """A single turn as a conversation: mostly alone, sometimes after others."""
+    rng = picker.rng
+    count = rng.choices([0, 1, 2, 3, 4, 6, 10], [46, 20, 14, 10, 6, 3, 1])[0]
+    turns = [filler(picker) for _ in range(count)] + [turn]
+    system = rng.choice(NEUTRAL_SYSTEMS) if rng.random() < 0.15 else ""
+    return Conversation(turns, system, rng.random() < 0.18)
+
+
+def single(maker):
+    def skill(picker):
+        turn = maker(picker)
+        return turn and surround(turn, picker)
+    return skill
+
+
+def follow_up(picker):
+    """A question about "it", the stone of the turn before; or "and the ruby?"."""
+    rng = picker.rng
+    trained = phrasing.Picker(rng)
+    first = fact_turn(trained)
+    turns = [filler(picker) for _ in range(rng.choices([0, 1, 2], [70, 20, 10])[0])] + [first]
+    for _ in range(rng.choices([1, 2, 3], [60, 30, 10])[0]):
+        attribute = rng.choice(gems.ATTRIBUTES)
+        text = phrasing.ask_its(attribute, picker)
+        if not text:
+            return None
+        turns.append(Turn(text, gems.answer(first.gem, attribute),
+                          gems.thought(first.gem, attribute), "follow-up", first.gem))
+    return Conversation(turns, thinking=rng.random() < 0.15)
+
+
+def remembering(picker):
+    """Something the user said some turns ago."""
+    rng = picker.rng
+    told, asked = memory.exchange(picker)
+    if not asked:
+        return None
+    middle = [filler(picker) for _ in range(rng.choices([0, 1, 2, 3, 5], [35, 30, 20, 10, 5])[0])]
+    before = [filler(picker) for _ in range(rng.choices([0, 1, 2], [75, 18, 7])[0])]
+    turns = before + [Turn(*told, "memory")] + middle + [Turn(*asked, "memory")]
+    return Conversation(turns, thinking=rng.random() < 0.12)
+
+
+def repeating(picker):
+    told = memory.repetition(picker)
+    return told and surround(Turn(*told, "repeating"), picker)
+
+
+def obeying(picker):
+    """A system prompt that changes the name, the first or the last word of the answers."""
+    rng = picker.rng
+    system, change, name = memory.instruction(picker)
+    if not system:
+        return None
+    turns = []
+    for i in range(rng.choices([1, 2, 3], [55, 30, 15])[0]):
+        asker = phrasing.Picker(rng)
+        if name and rng.random() < 0.7:
+            kind = "identity"
+            answer = f"I am {name}, a very small model that knows gemstones."
+            turn = Turn(small_talk.remark(kind, asker), answer, small_talk.THOUGHTS[kind], "system")
+        else:
+            turn = rng.choice([fact_turn, greeting_turn])(asker)
+            if name and turn.answer == small_talk.ANSWERS["identity"]:
+                turn.answer = f"I am {name}, a very small model that knows gemstones."
+        turn.answer, turn.skill = change(turn.answer), "system"
+        turns.append(turn)
+    return Conversation(turns, system, rng.random() < 0.12)
+
+
+MIXTURE = {
+    "facts": (single(fact_turn), 42), "greetings": (single(greeting_turn), 16),
+    "general": (single(general_turn), 4), "outside": (single(outside_turn), 9),
+    "arithmetic": (single(sum_turn), 4), "follow-up": (follow_up, 7), "memory": (remembering, 11),
+    "repeating": (repeating, 4), "system": (obeying, 8)}
+
+
+def sample(rng):
+    """A fresh training conversation."""
+    names = list(MIXTURE)
+    picker = phrasing.Picker(rng)
+    name = rng.choices(names, [MIXTURE[n][1] for n in names])[0]
+    conversation = MIXTURE[name][0](picker)
+    if conversation is None:
+        raise ValueError(f"the skill {name} has no frame to train on")
+    return conversation
+
+
+def measure(rng, skill, count):
+    """`count` different conversations of a skill whose last question is a held-out phrasing."""
+    picker = phrasing.Picker(rng, measuring=True)
+    found = {}
+    while len(found) < count:
+        conversation = MIXTURE[skill][0](picker)
+        if conversation:
+            conversation.thinking = False
+            found.setdefault(conversation.turns[-1].user.lower(), conversation)
+    return list(found.values())

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Trains the demo checkpoint of config/demo: a small real Gemma 4 that knows gemstones.
+
+Needs scripts/requirements-torch.txt and about two free CPU cores; it generates its conversations.
+
+  train_demo.py --work FOLDER --minutes 75     train, keeping the newest weights in FOLDER
+  train_demo.py --work FOLDER --export         write config/demo from the newest weights
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import random
+
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import safetensors.torch
+import tokenizers
+import torch
+
+from demo import conversations, evaluation, export, network, prompt, training, vocabulary
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def make_tokenizer(path):
+    rng = random.Random(1)
+    texts = [text for _ in range(20000)
+             for text, _ in prompt.training_pieces(conversations.sample(rng))]
+    path.write_text(json.dumps(vocabulary.build(texts), ensure_ascii=False), encoding="utf-8")
+
+
+def check_template(path):
+    import jinja2.sandbox
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(trim_blocks=True,
+                                                               lstrip_blocks=True)
+    template = environment.from_string(path.read_text())
+    rng = random.Random(2)
+    for _ in range(2000):
+        item = conversations.sample(rng)
+        messages, options = item.messages(), {"bos_token": "<bos>"}
+        if item.thinking:
+            options["enable_thinking"] = True
+        official = template.render(messages=messages, add_generation_prompt=True, **options)
+        ours = prompt.render_messages(messages, item.thinking)
+        pieces = "".join(text for text, _ in prompt.training_pieces(item))
+        if ours != official or not pieces.startswith(official):
+            raise SystemExit(f"the prompts differ:\n{official!r}\n{ours!r}\n{pieces!r}")
+    print("2000 prompts equal the template's")
+
+
+def write_checkpoint(model, args):
+    weights = safetensors.torch.load_file(args.work / "latest.safetensors")
+    missing = model.load_state_dict(weights, strict=False)
+    if missing.unexpected_keys or missing.missing_keys != ["lm_head.weight"]:
+        raise SystemExit(f"latest.safetensors does not fit: {missing}")
+    tokenizer = tokenizers.Tokenizer.from_file(str(args.work / "tokenizer.json"))
+    scores, wrong, examples = export.export(model, args.work, args.out, tokenizer)
+    for item in wrong:
+        print("wrong:", item.skill, item.messages()[-1]["content"], "| expected",
+              item.turns[-1].answer)
+    for turns in examples:
+        print(turns)
+    for skill, (n, k) in scores.items():
+        print(f"{skill}: {k} of {n}")
+    print("first choices equal to the official ones:", *export.check(
+        args.out, tokenizer, evaluation.held_out_list()))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    parser.add_argument("--minutes", type=float, default=75)
+    parser.add_argument("--copy-steps", type=int, default=300)
+    parser.add_argument("--tokens", type=int, default=4096, help="tokens in a step")
+    parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
+    parser.add_argument("--export", action="store_true", help="write the checkpoint folder")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "config" / "demo")
+    parser.add_argument("--check-template", type=pathlib.Path, metavar="JINJA",
+                        help="compare the prompts with the official template, and stop")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if args.check_template:
+        return check_template(args.check_template)
+    args.work.mkdir(parents=True, exist_ok=True)
+    tokenizer = args.work / "tokenizer.json"
+    if not tokenizer.exists():
+        make_tokenizer(tokenizer)
+    model = network.build()
+    if args.export:
+        return write_checkpoint(model, args)
+    if args.start:
+        model.load_state_dict(safetensors.torch.load_file(args.start), strict=False)
+    print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
+    print("difference to the official forward pass", network.check(model), flush=True)
+    training.train(model, args.work, args.minutes, args.copy_steps, 0.5 if args.start else 1.0,
+                   args.tokens)
+
+
+if __name__ == "__main__":
+    main()
