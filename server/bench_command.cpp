@@ -158,8 +158,8 @@ int run_bench(const ServeConfig& config, const Environment& environment,
               const BenchOptions& options) {
   LoadedModel loaded = load_model(config, model_folder(config, environment));
   const int n_threads = loaded.backend->n_threads();
-  const Probe probe{.gb_per_s = read_bandwidth(n_threads),
-                    .gflop_per_s = peak_flops(loaded.backend->compute_dtype(), n_threads)};
+  const Probe probe{.gb_per_s = cpu::read_bandwidth(n_threads),
+                    .gflop_per_s = cpu::peak_gflops(loaded.backend->compute_dtype(), n_threads)};
   std::printf("%s\nprobe: %.1f GB/s read, %.0f GFLOP/s %s\n\n",
               loaded.backend->description().c_str(), probe.gb_per_s, probe.gflop_per_s,
               dtype_name(loaded.backend->compute_dtype()));

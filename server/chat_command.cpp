@@ -122,15 +122,16 @@ class Conversation {
     std::fputs(is_terminal_ ? "\x1b[0m\n" : "\n", stdout);
   }
 
-  // The first token waits for the prompt, so the rate is that of the others.
+  // Over the whole turn, the prompt's own time included.
   void print_speed(int n_tokens, Clock::time_point start, Clock::time_point first) const {
     const auto seconds = [](auto duration) {
       return std::chrono::duration<double>(duration).count();
     };
-    const double decode = seconds(Clock::now() - first);
     std::printf("\n%s(%d tokens", is_terminal_ ? "\x1b[2m" : "", n_tokens);
-    if (n_tokens > 1) std::printf(", %.0f tokens/s", (n_tokens - 1) / std::max(decode, 1e-9));
-    if (n_tokens > 0) std::printf(", first after %.0f ms", 1e3 * seconds(first - start));
+    if (n_tokens > 0) {
+      std::printf(", %.0f tokens/s, first after %.0f ms", n_tokens / seconds(Clock::now() - start),
+                  1e3 * seconds(first - start));
+    }
     std::printf(")%s\n\n", is_terminal_ ? "\x1b[0m" : "");
   }
 
