@@ -198,42 +198,9 @@ class Scanner {
   std::optional<JsonFault> fault_;
 };
 
-// A key as a program sees it. REQUIRES: raw has passed the scan.
-std::string unescaped(std::string_view raw) {
-  std::string text;
-  const auto unit = [&](size_t i) {
-    char32_t value = 0;
-    for (size_t k = 0; k < 4; ++k)
-      value = value << 4 | static_cast<char32_t>(hex_digit(raw[i + k]));
-    return value;
-  };
-  for (size_t i = 0; i < raw.size(); ++i) {
-    if (raw[i] != '\\') {
-      text.push_back(raw[i]);
-      continue;
-    }
-    constexpr std::string_view kFrom = "bfnrt", kTo = "\b\f\n\r\t";
-    const char c = raw[++i];
-    if (const size_t k = kFrom.find(c); k != std::string_view::npos) {
-      text.push_back(kTo[k]);
-    } else if (c != 'u') {
-      text.push_back(c);
-    } else {
-      char32_t value = unit(i + 1);
-      i += 4;
-      if (value >= 0xD800 && value < 0xDC00) {
-        value = 0x10000 + ((value - 0xD800) << 10) + (unit(i + 3) - 0xDC00);
-        i += 6;
-      }
-      append_utf8(value, text);
-    }
-  }
-  return text;
-}
-
 bool Scanner::keys_differ() {
   const size_t first = open_.back().first_key;
-  std::vector<std::pair<std::string, size_t>> escaped;
+  std::vector<std::string> escaped;
   // Keys without escapes, which is nearly all of them, are compared where they stand.
   std::vector<Key> sorted;
   sorted.reserve(keys_.size() - first);
@@ -243,8 +210,9 @@ bool Scanner::keys_differ() {
     if (key.raw.find('\\') == std::string_view::npos) {
       sorted.push_back(key);
     } else {
-      escaped.emplace_back(unescaped(key.raw), key.offset);
-      sorted.push_back({escaped.back().first, key.offset});
+      escaped.emplace_back();
+      append_unescaped(key.raw, escaped.back());
+      sorted.push_back({escaped.back(), key.offset});
     }
   }
   keys_.resize(first);
@@ -382,6 +350,35 @@ bool Scanner::number_in_range(std::string_view number, bool is_integer) {
 
 std::optional<JsonFault> scan_json(std::string_view text, const JsonLimits& limits) {
   return Scanner(text, limits).run();
+}
+
+void append_unescaped(std::string_view raw, std::string& text) {
+  const auto unit = [&](size_t i) {
+    char32_t value = 0;
+    for (const char c : raw.substr(i, 4)) value = value << 4 | static_cast<char32_t>(hex_digit(c));
+    return value;
+  };
+  for (size_t i = 0; i < raw.size(); ++i) {
+    if (raw[i] != '\\') {
+      text.push_back(raw[i]);
+      continue;
+    }
+    constexpr std::string_view kFrom = "bfnrt", kTo = "\b\f\n\r\t";
+    const char c = raw[++i];
+    if (const size_t k = kFrom.find(c); k != std::string_view::npos) {
+      text.push_back(kTo[k]);
+    } else if (c != 'u') {
+      text.push_back(c);
+    } else {
+      char32_t value = unit(i + 1);
+      i += 4;
+      if (value >= 0xD800 && value < 0xDC00) {
+        value = 0x10000 + ((value - 0xD800) << 10) + (unit(i + 3) - 0xDC00);
+        i += 6;
+      }
+      append_utf8(value, text);
+    }
+  }
 }
 
 }  // namespace lapidary

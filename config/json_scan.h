@@ -27,4 +27,8 @@ struct JsonFault {
 // integer in 64 bits (signed, or unsigned when positive), any other number as a finite double.
 std::optional<JsonFault> scan_json(std::string_view text, const JsonLimits& limits);
 
+// Appends what a JSON string stands for. REQUIRES: raw, the text between its quotes, has passed the
+// scan.
+void append_unescaped(std::string_view raw, std::string& text);
+
 }  // namespace lapidary

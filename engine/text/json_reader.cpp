@@ -3,20 +3,10 @@
 #include <charconv>
 #include <system_error>
 
-#include "config/utf8.h"
+#include "config/json_scan.h"
 #include "kernels/check.h"
 
 namespace lapidary {
-namespace {
-
-char32_t four_hex_digits(std::string_view digits) {
-  unsigned value = 0;
-  std::from_chars(digits.data(), digits.data() + 4, value, 16);
-  return value;
-}
-
-}  // namespace
-
 void JsonReader::skip_space() {
   while (at_ < text_.size() &&
          (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r')) {
@@ -88,29 +78,8 @@ void JsonReader::read_string(std::string& text) {
   skip_space();
   const size_t begin = at_;
   skip_string();
-  const std::string_view raw = text_.substr(begin + 1, at_ - begin - 2);
   text.clear();
-  for (size_t i = 0; i < raw.size(); ++i) {
-    if (raw[i] != '\\') {
-      text.push_back(raw[i]);
-      continue;
-    }
-    constexpr std::string_view kFrom = "bfnrt", kTo = "\b\f\n\r\t";
-    const char c = raw[++i];
-    if (const size_t k = kFrom.find(c); k != std::string_view::npos) {
-      text.push_back(kTo[k]);
-    } else if (c != 'u') {
-      text.push_back(c);
-    } else {
-      char32_t value = four_hex_digits(raw.substr(i + 1));
-      i += 4;
-      if (value >= 0xD800 && value < 0xDC00) {
-        value = 0x10000 + ((value - 0xD800) << 10) + (four_hex_digits(raw.substr(i + 3)) - 0xDC00);
-        i += 6;
-      }
-      append_utf8(value, text);
-    }
-  }
+  append_unescaped(text_.substr(begin + 1, at_ - begin - 2), text);
 }
 
 std::optional<long long> JsonReader::read_integer() {

@@ -323,6 +323,32 @@ TEST_CASE("merges may be written in the older form", "[engine][tokenizer]") {
   for (const Golden& golden : goldens(1)) CHECK(t.encode(golden.text) == golden.text_ids);
 }
 
+TEST_CASE("entries may be written with escapes", "[engine][tokenizer]") {
+  json file = json::parse(read(kSubjects[1].path));
+  file["model"]["vocab"]["\U0001F48E\"\u00a0\u2028"] = 1003;
+  file["model"]["vocab"]["\U0001F48E"] = 1004;
+  const Tokenizer t = Tokenizer::from_json(file.dump(-1, ' ', true), "file");
+  CHECK(t.token_text(1003) == "\U0001F48E\"\u00a0\u2028");
+  CHECK(t.encode("\U0001F48E") == std::vector<int32_t>{1004});
+  for (const Golden& golden : goldens(1)) {
+    if (golden.text.find("\U0001F48E") == std::string::npos) {
+      CHECK(t.encode(golden.text) == golden.text_ids);
+    }
+  }
+}
+
+TEST_CASE("the longest control token is read from a text", "[engine][tokenizer]") {
+  json file = json::parse(read(kSubjects[1].path));
+  for (const auto& [text, id] : {std::pair("<|gem", 1003), {"<|gem|>", 1004}, {"<|gem|", 1005}}) {
+    file["added_tokens"].push_back({{"id", id}, {"content", text}});
+  }
+  const Tokenizer t = Tokenizer::from_json(file.dump(), "file");
+  CHECK(t.vocab_size() == 1006);
+  CHECK(t.encode_with_control("<|gem|><|gem|<|gem<|gem||>").size() ==
+        3 + 1 + t.encode("|>").size());
+  CHECK(t.encode_with_control("<|gem|><|gem|<|gem") == std::vector<int32_t>{1004, 1005, 1003});
+}
+
 TEST_CASE("S-11: other tokenizer files are refused in words", "[engine][tokenizer]") {
   struct Case {
     std::string reason;
