@@ -16,11 +16,13 @@ constexpr int kBlockPages = kAttendKeys / kPageKeys;
 constexpr float kNoKey = -1e30F;  // the maximum before any key: finite, so that x - max is no NaN
 
 struct ValueBf16 {
+  static constexpr int64_t kBytes = 2;
   static F load(const void* page, int64_t i) {
     return Lanes::load_bf16(static_cast<const uint16_t*>(page) + i);
   }
 };
 struct ValueF32 {
+  static constexpr int64_t kBytes = 4;
   static F load(const void* page, int64_t i) {
     return Lanes::load(static_cast<const float*>(page) + i);
   }
@@ -33,6 +35,12 @@ struct Block {
   const void* const* v_pages;
   int first_page, end_page;
   int first, end;  // keys of the block that are read
+  // What to fetch meanwhile: the pages of the next block. Pages lie scattered, so the hardware
+  // does not foresee them.
+  bool is_fetched = false;  // this block was the next one of another
+  bool fetches = false;
+  const char* next_k[kBlockPages];
+  const char* next_v[kBlockPages];
 };
 
 // Masks one row's scores, turns them into exp(score - max) and moves its state along.
@@ -67,7 +75,7 @@ inline float softmax_row(const Block& block, int64_t low, int64_t high, float* s
 // acc[t] = acc[t] * factor[t] + sum_j p[t][j] V[j] for T rows and L lines of 16 columns.
 template <class Value, int T, int L>
 [[gnu::noinline]] void add_values(const Block& block, const float* p, const float* factor,
-                                  int head_dim, int column, float* acc) {
+                                  int head_dim, int column, bool fetches, float* acc) {
   F sum[T][L];
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t) {
@@ -77,8 +85,7 @@ template <class Value, int T, int L>
                              Lanes::set1(factor[t]));
     }
   }
-#pragma GCC unroll 1
-  for (int j = block.first; j < block.end; ++j) {
+  const auto step = [&](int j) __attribute__((always_inline)) {
     const int64_t at = static_cast<int64_t>(j % kPageKeys) * head_dim + column;
     F value[L];
 #pragma GCC unroll 16
@@ -91,7 +98,25 @@ template <class Value, int T, int L>
 #pragma GCC unroll 16
       for (int l = 0; l < L; ++l) sum[t][l] = Lanes::fma(weight, value[l], sum[t][l]);
     }
+  };
+  int j = block.first;
+  if (fetches) {
+#pragma GCC unroll 1
+    for (; j < block.end; ++j) {
+      // The steps of all columns cover the next pages once, a bit of each page in turn.
+      const int page = j % kBlockPages;
+      const int64_t at = (static_cast<int64_t>(column) * kPageKeys +
+                          static_cast<int64_t>(j / kBlockPages) * L * kLanes) * Value::kBytes;
+#pragma GCC unroll 16
+      for (int64_t i = 0; i < L * kLanes * Value::kBytes; i += 64) {
+        __builtin_prefetch(block.next_k[page] + at + i, 0, 2);
+        __builtin_prefetch(block.next_v[page] + at + i, 0, 2);
+      }
+      step(j);
+    }
   }
+#pragma GCC unroll 1
+  for (; j < block.end; ++j) step(j);
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 16
@@ -103,20 +128,20 @@ template <class Value, int T, int L>
 
 template <class Value, int T = Lanes::kTileRows, int L = Lanes::kTileLines>
 void run_add_values(int n_rows, int n_lines, const Block& block, const float* p,
-                    const float* factor, int head_dim, int column, float* acc) {
+                    const float* factor, int head_dim, int column, bool fetches, float* acc) {
   if constexpr (T > 1) {
     if (n_rows < T) {
       return run_add_values<Value, T - 1, L>(n_rows, n_lines, block, p, factor, head_dim, column,
-                                             acc);
+                                             fetches, acc);
     }
   }
   if constexpr (L > 1) {
     if (n_lines < L) {
       return run_add_values<Value, T, L - 1>(n_rows, n_lines, block, p, factor, head_dim, column,
-                                             acc);
+                                             fetches, acc);
     }
   }
-  add_values<Value, T, L>(block, p, factor, head_dim, column, acc);
+  add_values<Value, T, L>(block, p, factor, head_dim, column, fetches, acc);
 }
 
 template <class Mul, class Value>
@@ -127,12 +152,18 @@ void attend_block(const AttendJob& job, const Block& block, int64_t n_steps) {
   for (int i = block.first_page; i < block.end_page; ++i) {
     panels[i] = static_cast<const char*>(block.k_pages[i]);
   }
-  for (int r = 0; r < job.n_rows; r += kRows) {
-    const int n_rows = min_of(kRows, job.n_rows - r);
+  const RowTiles tiles(job.n_rows);
+  // K and V lie alike in their own memory, so V is the same distance behind every page of K.
+  const int64_t to_values = static_cast<const char*>(block.v_pages[block.first_page]) -
+                            static_cast<const char*>(block.k_pages[block.first_page]);
+  for (int64_t i = 0; i < tiles.count; ++i) {
+    const auto r = static_cast<int>(tiles.begin(i));
+    const int n_rows = static_cast<int>(tiles.begin(i + 1)) - r;
     float* scores = job.scores + r * kAttendKeys;
     for (int l = block.first_page; l < block.end_page; l += kLines) {
       run_tile<Mul>(n_rows, min_of(kLines, block.end_page - l), job.queries + r, panels + l,
-                    n_steps, scores + l * kLanes, kAttendKeys);
+                    n_steps, block.is_fetched ? Ahead{} : share_of(to_values, i, tiles.count),
+                    scores + l * kLanes, kAttendKeys);
     }
     float factor[kRows];
     for (int t = 0; t < n_rows; ++t) {
@@ -144,7 +175,8 @@ void attend_block(const AttendJob& job, const Block& block, int64_t n_steps) {
     const int n_lines = job.head_dim / kLanes;
     for (int l = 0; l < n_lines; l += kLines) {
       run_add_values<Value>(n_rows, min_of(kLines, n_lines - l), block, scores, factor,
-                            job.head_dim, l * kLanes, job.acc + r * job.head_dim);
+                            job.head_dim, l * kLanes, block.fetches && i + 1 == tiles.count,
+                            job.acc + r * job.head_dim);
     }
   }
 }
@@ -162,6 +194,7 @@ void attend(const AttendJob& job) {
   for (int64_t i = 0; i < static_cast<int64_t>(job.n_rows) * job.head_dim; ++i) job.acc[i] = 0;
   low = job.window > 0 ? low - job.window + 1 : 0;
 
+  bool is_fetched = false;
   for (int page = 0; page < job.n_pages; page += kBlockPages) {
     const int64_t first_key = job.first_key + page * kPageKeys;
     if (first_key > high || first_key + kAttendKeys <= low) continue;
@@ -173,7 +206,16 @@ void attend(const AttendJob& job) {
     block.end = min_of(kAttendKeys, high - first_key + 1);
     block.first_page = block.first / kPageKeys;
     block.end_page = (block.end + kPageKeys - 1) / kPageKeys;
+    block.is_fetched = is_fetched;
+    block.fetches = page + kBlockPages < job.n_pages && first_key + kAttendKeys <= high;
+    for (int i = 0; block.fetches && i < kBlockPages; ++i) {
+      const int at = page + kBlockPages + i;
+      const bool exists = job.k_pages[at] != nullptr;
+      block.next_k[i] = static_cast<const char*>(job.k_pages[exists ? at : page + kBlockPages]);
+      block.next_v[i] = static_cast<const char*>(job.v_pages[exists ? at : page + kBlockPages]);
+    }
     attend_block<Mul, Value>(job, block, job.head_dim / kInputsAStep);
+    is_fetched = block.fetches;
   }
 }
 

@@ -27,6 +27,7 @@ struct PanelJob {
   void* out;           // first output of row 0
   int64_t out_stride;  // bytes from row to row
   int64_t n_cols;      // outputs that exist from the first panel on (gate_up: of ffn)
+  const void* next;    // panels this thread will read after these; null: not known
 };
 
 // One kv head, some queries and up to 64 pages, as one step of the online softmax.

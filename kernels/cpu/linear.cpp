@@ -71,14 +71,18 @@ void CpuBackend::multiply(const Multiplication& m) {
   const int64_t steps = panel_steps(w);
   const Cut c = cut(panels, m.n_rows, geglu);
   const int64_t pieces = c.n_groups * c.n_row_blocks;
-  const auto piece = [&](int64_t i) {
+  const auto panels_of = [&](int64_t i) {
+    return matrix_of(w, 0) + i / c.n_row_blocks * c.group * steps * 64;
+  };
+  const auto piece = [&](int64_t i, bool is_last) {
     const int64_t panel = i / c.n_row_blocks * c.group;
     const int64_t row = i % c.n_row_blocks * c.rows;
     const int64_t column = (geglu ? panel / 2 : panel) * kLanes;
     PanelJob job{};
     job.rows = m.rows + row;
     job.n_rows = std::min(c.rows, m.n_rows - row);
-    job.panels = matrix_of(w, 0) + panel * steps * 64;
+    job.panels = panels_of(i);
+    job.next = is_last ? nullptr : panels_of(i + 1);
     job.n_panels = std::min(c.group, panels - panel);
     job.n_steps = steps;
     float* out = m.out + row * m.n_cols + column;
@@ -92,7 +96,7 @@ void CpuBackend::multiply(const Multiplication& m) {
   };
   const int64_t cost = w.rows * w.cols * m.n_rows / pieces / kMultiplyAddsANanosecond;
   pool_.run_ranges(pieces, cost, [&](int, int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) piece(i);
+    for (int64_t i = begin; i < end; ++i) piece(i, i + 1 == end);
   });
 }
 

@@ -141,6 +141,9 @@ void CpuBackend::moe_gate_up(const MoePlan& plan, const MoeFfnArgs& args) {
   const int64_t groups = div_up(panels, c.group);
   const int64_t pieces = groups * plan.n_active;
   const int64_t cost = w.rows * w.cols / groups / 32 * div_up(plan.n_pairs, plan.n_active);
+  const auto panels_of = [&](int64_t i) {
+    return matrix_of(w, plan.expert[i / groups]) + i % groups * c.group * steps * 64;
+  };
   pool_.run_ranges(pieces, cost, [&](int, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t active = i / groups;
@@ -149,7 +152,8 @@ void CpuBackend::moe_gate_up(const MoePlan& plan, const MoeFfnArgs& args) {
       PanelJob job{};
       job.rows = plan.x_rows + first;
       job.n_rows = plan.start[active + 1] - first;
-      job.panels = matrix_of(w, plan.expert[active]) + panel * steps * 64;
+      job.panels = panels_of(i);
+      job.next = i + 1 < end ? panels_of(i + 1) : nullptr;
       job.n_panels = std::min(c.group, panels - panel);
       job.n_steps = steps;
       job.out = plan.hidden + first * plan.hidden_stride + panel / 2 * kLanes * element;
@@ -177,12 +181,16 @@ void CpuBackend::moe_down(const MoePlan& plan, const MoeFfnArgs& args) {
     auto* outputs = of_thread_[thread].reserve<float>(size);  // [n_pairs, width]
     for (int64_t g = begin; g < end; ++g) {
       const int64_t column = g * width;
+      const auto panels_of = [&](int64_t active) {
+        return matrix_of(w, plan.expert[active]) + g * c.group * steps * 64;
+      };
       for (int64_t active = 0; active < plan.n_active; ++active) {
         const int64_t first = plan.start[active];
         PanelJob job{};
         job.rows = plan.hidden_rows + first;
         job.n_rows = plan.start[active + 1] - first;
-        job.panels = matrix_of(w, plan.expert[active]) + g * c.group * steps * 64;
+        job.panels = panels_of(active);
+        job.next = active + 1 < plan.n_active ? panels_of(active + 1) : nullptr;
         job.n_panels = std::min(c.group, panels - g * c.group);
         job.n_steps = steps;
         job.out = outputs + first * width;

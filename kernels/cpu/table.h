@@ -18,7 +18,9 @@ int64_t peak_loop(int64_t n, float* sink) {
   const auto input = Mul::input(zeros, 0, 0);
   F acc[kChains];
 #pragma GCC unroll 32
-  for (int c = 0; c < kChains; ++c) acc[c] = Lanes::set1(sink[0]);
+  for (int c = 0; c < kChains; ++c) {  // all different, lest equal chains be computed once
+    acc[c] = Lanes::set1(sink[0] + static_cast<float>(c));
+  }
 #pragma GCC unroll 1
   for (int64_t i = 0; i < n; ++i) {
 #pragma GCC unroll 32

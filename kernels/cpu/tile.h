@@ -39,10 +39,20 @@ struct WideF32 {
   static F step(F acc, F line, F input) { return Lanes::fma(line, input, acc); }
 };
 
+// What a tile fetches into the second cache while it computes: the line `offset` bytes behind
+// each line it uses, in the runs i of kAheadSteps steps with (i & mask) == phase. So the tiles
+// that share a group of panels each bring a part of the next group in.
+constexpr int64_t kAheadSteps = 32;
+struct Ahead {
+  int64_t offset = 0;
+  int64_t mask = 0;
+  int64_t phase = -1;  // -1: nothing
+};
+
 // gcc keeps `acc` in registers only when every loop that touches it is unrolled.
 template <class Mul, int T, int L>
 [[gnu::noinline]] void tile(const void* const* rows, const char* const* panels, int64_t n_steps,
-                            float* out, int64_t out_stride) {
+                            Ahead ahead, float* out, int64_t out_stride) {
   const void* row[T];
   const char* panel[L];
   F acc[T][L];
@@ -55,8 +65,7 @@ template <class Mul, int T, int L>
 #pragma GCC unroll 16
     for (int l = 0; l < L; ++l) acc[t][l] = Lanes::zero();
   }
-#pragma GCC unroll 1
-  for (int64_t k = 0; k < n_steps; ++k) {
+  const auto step = [&](int64_t k) __attribute__((always_inline)) {
 #pragma GCC unroll 2
     for (int half = 0; half < Mul::kHalves; ++half) {
       typename Mul::Line line[L];
@@ -69,6 +78,20 @@ template <class Mul, int T, int L>
         for (int l = 0; l < L; ++l) acc[t][l] = Mul::step(acc[t][l], line[l], input);
       }
     }
+  };
+  // Two loops, because a branch in each step costs a tenth of the speed.
+  for (int64_t k = 0; k < n_steps;) {
+    const int64_t end = k + kAheadSteps < n_steps ? k + kAheadSteps : n_steps;
+    if ((k / kAheadSteps & ahead.mask) == ahead.phase) {
+#pragma GCC unroll 1
+      for (; k < end; ++k) {
+#pragma GCC unroll 16
+        for (int l = 0; l < L; ++l) __builtin_prefetch(panel[l] + k * 64 + ahead.offset, 0, 2);
+        step(k);
+      }
+    }
+#pragma GCC unroll 1
+    for (; k < end; ++k) step(k);
   }
 #pragma GCC unroll 16
   for (int t = 0; t < T; ++t) {
@@ -80,39 +103,73 @@ template <class Mul, int T, int L>
 // The instance of `tile` for n_rows x n_lines, each between 1 and the trait's tile.
 template <class Mul, int T = Lanes::kTileRows, int L = Lanes::kTileLines>
 void run_tile(int n_rows, int n_lines, const void* const* rows, const char* const* panels,
-              int64_t n_steps, float* out, int64_t out_stride) {
+              int64_t n_steps, Ahead ahead, float* out, int64_t out_stride) {
   if constexpr (T > 1) {
     if (n_rows < T) {
-      return run_tile<Mul, T - 1, L>(n_rows, n_lines, rows, panels, n_steps, out, out_stride);
+      return run_tile<Mul, T - 1, L>(n_rows, n_lines, rows, panels, n_steps, ahead, out,
+                                     out_stride);
     }
   }
   if constexpr (L > 1) {
     if (n_lines < L) {
-      return run_tile<Mul, T, L - 1>(n_rows, n_lines, rows, panels, n_steps, out, out_stride);
+      return run_tile<Mul, T, L - 1>(n_rows, n_lines, rows, panels, n_steps, ahead, out,
+                                     out_stride);
     }
   }
-  tile<Mul, T, L>(rows, panels, n_steps, out, out_stride);
+  tile<Mul, T, L>(rows, panels, n_steps, ahead, out, out_stride);
 }
 
 inline int min_of(int64_t a, int64_t b) { return static_cast<int>(a < b ? a : b); }
+
+// n rows in as few tiles as hold them, of nearly equal height: 8 rows are 4 + 4, not 6 + 2.
+struct RowTiles {
+  int64_t n;
+  int64_t count;
+
+  explicit RowTiles(int64_t n_rows)
+      : n(n_rows), count((n_rows + Lanes::kTileRows - 1) / Lanes::kTileRows) {}
+  int64_t begin(int64_t i) const { return n * i / count; }
+};
+
+// Groups larger than this would push each other out of the second cache, so only the next lines
+// of the same panels are fetched.
+constexpr int64_t kMostAhead = int64_t{256} << 10;
+constexpr int64_t kLinesAhead = 64;
+
+// Which part of the fetching the tile i of n does for a group that lies `offset` bytes behind.
+inline Ahead share_of(int64_t offset, int64_t i, int64_t n) {
+  Ahead ahead;
+  ahead.offset = offset;
+  while (2 * (ahead.mask + 1) <= n && ahead.mask < 7) ahead.mask = 2 * ahead.mask + 1;
+  ahead.phase = i <= ahead.mask ? i : -1;
+  return ahead;
+}
 
 // Calls epilogue(first panel of the group, its panels, first row, rows, tile outputs) with the
 // tile's outputs in a small buffer; the group's panels stay in cache while all rows pass.
 template <class Mul, int kGroup, class Epilogue>
 void for_tiles(const PanelJob& job, const Epilogue& epilogue) {
-  constexpr int kRows = Lanes::kTileRows;
   constexpr int kLines = Lanes::kTileLines;
-  alignas(64) float buffer[kRows * kGroup * kLanes];
+  alignas(64) float buffer[Lanes::kTileRows * kGroup * kLanes];
   const auto* base = static_cast<const char*>(job.panels);
+  const auto* next = static_cast<const char*>(job.next);
+  const RowTiles tiles(job.n_rows);
   for (int64_t p = 0; p < job.n_panels; p += kGroup) {
     const int n_group = min_of(kGroup, job.n_panels - p);
+    const int64_t group_bytes = n_group * job.n_steps * 64;
     const char* panels[kGroup];
     for (int i = 0; i < n_group; ++i) panels[i] = base + (p + i) * job.n_steps * 64;
-    for (int64_t r = 0; r < job.n_rows; r += kRows) {
-      const int n_rows = min_of(kRows, job.n_rows - r);
+    int64_t offset = p + kGroup < job.n_panels ? group_bytes
+                     : next != nullptr         ? next - panels[0]
+                                               : 0;
+    if (group_bytes > kMostAhead) offset = kLinesAhead * 64;
+    for (int64_t i = 0; i < tiles.count; ++i) {
+      const int64_t r = tiles.begin(i);
+      const auto n_rows = static_cast<int>(tiles.begin(i + 1) - r);
+      const Ahead ahead = offset == 0 ? Ahead{} : share_of(offset, i, tiles.count);
       for (int l = 0; l < n_group; l += kLines) {
         run_tile<Mul>(n_rows, min_of(kLines, n_group - l), job.rows + r, panels + l, job.n_steps,
-                      buffer + l * kLanes, kGroup * kLanes);
+                      ahead, buffer + l * kLanes, kGroup * kLanes);
       }
       epilogue(p, n_group, r, n_rows, buffer);
     }
