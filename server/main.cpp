@@ -53,8 +53,7 @@ int run(int argc, char** argv) {
                 [&](const ServeConfig& c) { return run_bench(c, environment, bench_options); });
   }
   if (*chat.sub) {
-    return with(chat,
-                [&](const ServeConfig& c) { return run_chat(c, environment, chat_options); });
+    return with(chat, [&](const ServeConfig& c) { return run_chat(c, environment, chat_options); });
   }
   return with(serve, [&](const ServeConfig& c) { return run_serve(c, environment); });
 }

@@ -9,8 +9,8 @@
 #include <thread>
 #include <utility>
 
-#include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
+#include <nlohmann/json.hpp>
 
 #include "server/api/answer_format.h"
 #include "server/api/routes.h"
@@ -87,8 +87,8 @@ void drain(Service& service, Engine& engine, HttpServer& server, double timeout_
   spdlog::info("Draining: no new requests; running ones may take {:g} s. Once more aborts.",
                timeout_s);
   service.draining = true;
-  const auto timeout = std::chrono::duration_cast<steady_clock::duration>(
-      std::chrono::duration<double>(timeout_s));
+  const auto timeout =
+      std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(timeout_s));
   engine.drain(steady_clock::now() + timeout);
   const auto deadline = steady_clock::now() + kLastBytes;
   while (server.active_requests() > 0 && steady_clock::now() < deadline) {
@@ -103,10 +103,11 @@ void announce(const ServeConfig& config, int port, const Service& service) {
   std::printf("Lapidary serves %s (%d tokens of context) on http://%s:%d\n",
               service.options.model_names.front().c_str(), service.options.max_model_len,
               host.c_str(), port);
-  std::printf("Try:\n  curl http://%s:%d/v1/chat/completions -H 'Content-Type: application/json' "
-              "-d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": "
-              "\"Who are you?\"}]}'\n",
-              host.c_str(), port, service.options.model_names.front().c_str());
+  std::printf(
+      "Try:\n  curl http://%s:%d/v1/chat/completions -H 'Content-Type: application/json' "
+      "-d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": "
+      "\"Who are you?\"}]}'\n",
+      host.c_str(), port, service.options.model_names.front().c_str());
   std::fflush(stdout);
 }
 

@@ -19,8 +19,7 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-void append_token_logprob(std::string& out, const Tokenizer& tokenizer, int32_t id,
-                          float logprob) {
+void append_token_logprob(std::string& out, const Tokenizer& tokenizer, int32_t id, float logprob) {
   out += "{\"token\":";
   append_json_string(out, token_label(tokenizer, id));
   out += ",\"logprob\":";
@@ -91,9 +90,12 @@ int64_t unix_time() {
 
 const char* finish_text(FinishReason finish) {
   switch (finish) {
-    case FinishReason::stop: return "\"stop\"";
-    case FinishReason::length: return "\"length\"";
-    default: return "null";
+    case FinishReason::stop:
+      return "\"stop\"";
+    case FinishReason::length:
+      return "\"length\"";
+    default:
+      return "null";
   }
 }
 
@@ -108,8 +110,9 @@ void append_usage(std::string& out, const Usage& usage) {
   append_json_integer(out, usage.cached_tokens);
   out += ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":";
   append_json_integer(out, usage.reasoning_tokens);
-  out += ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
-         "\"rejected_prediction_tokens\":0}}";
+  out +=
+      ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
+      "\"rejected_prediction_tokens\":0}}";
 }
 
 void append_token_ids(std::string& out, const std::vector<int32_t>& ids) {

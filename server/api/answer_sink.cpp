@@ -54,10 +54,14 @@ class StreamSink : public DeltaSink {
 // Nothing when the answer is complete.
 std::optional<ApiError> error_of(Outcome outcome, const Service& service) {
   switch (outcome) {
-    case Outcome::complete: return std::nullopt;
-    case Outcome::client_gone: return api_error::client_closed();
-    case Outcome::timed_out: return api_error::timed_out();
-    case Outcome::cancelled: break;
+    case Outcome::complete:
+      return std::nullopt;
+    case Outcome::client_gone:
+      return api_error::client_closed();
+    case Outcome::timed_out:
+      return api_error::timed_out();
+    case Outcome::cancelled:
+      break;
   }
   return service.draining ? api_error::draining() : api_error::cancelled();
 }
@@ -94,9 +98,8 @@ void WholeChoice::add(const ChoiceDelta& delta) {
   if (delta.finish != FinishReason::none) finish = delta.finish;
 }
 
-HttpResponse answer(const HttpRequest& http, const Service& service,
-                    const GenerationParams& params, std::shared_ptr<Generation> generation,
-                    std::shared_ptr<AnswerWriter> writer) {
+HttpResponse answer(const HttpRequest& http, const Service& service, const GenerationParams& params,
+                    std::shared_ptr<Generation> generation, std::shared_ptr<AnswerWriter> writer) {
   if (params.stream) {
     return SseWriter::response([&service, params, generation, writer](BodyWriter& body) {
       stream_answer(body, service, params, *generation, *writer);

@@ -40,8 +40,7 @@ class AnswerWriter {
 
 // Runs a submitted generation to its end and answers as `params` asks. Throws ApiError when a whole
 // answer cannot be given; a stream ends with an error frame instead.
-HttpResponse answer(const HttpRequest& http, const Service& service,
-                    const GenerationParams& params, std::shared_ptr<Generation> generation,
-                    std::shared_ptr<AnswerWriter> writer);
+HttpResponse answer(const HttpRequest& http, const Service& service, const GenerationParams& params,
+                    std::shared_ptr<Generation> generation, std::shared_ptr<AnswerWriter> writer);
 
 }  // namespace lapidary

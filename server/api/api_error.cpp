@@ -157,9 +157,9 @@ ApiError context_too_long(std::string_view param, std::string_view message) {
 }
 
 ApiError model_not_found(std::string_view model) {
-  return make(404, "model_not_found", "",
-              "The model `" + shortened(model) +
-                  "` does not exist or you do not have access to it.");
+  return make(
+      404, "model_not_found", "",
+      "The model `" + shortened(model) + "` does not exist or you do not have access to it.");
 }
 
 ApiError unknown_url(std::string_view method, std::string_view path) {

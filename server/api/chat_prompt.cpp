@@ -18,8 +18,8 @@ struct Thinking {
 };
 
 std::optional<bool> effort_of(const Fields& fields, const char* name) {
-  const auto effort = fields.choice(
-      name, {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
+  const auto effort =
+      fields.choice(name, {"none", "minimal", "low", "medium", "high", "xhigh", "max"});
   if (!effort) return std::nullopt;
   return *effort != "none";
 }
@@ -82,11 +82,10 @@ PromptEnd parse_end(const Fields& body, const std::vector<ChatMessage>& messages
 ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
   const Thinking thinking = parse_thinking(body, service);
   const std::vector<ChatMessage> messages = parse_messages(body);
-  const RenderedPrompt prompt =
-      render_prompt(messages, {.variant = service.options.variant,
-                               .enable_thinking = thinking.enabled,
-                               .preserve_thinking = thinking.preserve,
-                               .end = parse_end(body, messages)});
+  const RenderedPrompt prompt = render_prompt(messages, {.variant = service.options.variant,
+                                                         .enable_thinking = thinking.enabled,
+                                                         .preserve_thinking = thinking.preserve,
+                                                         .end = parse_end(body, messages)});
   return {encode_prompt(prompt, service.tokenizer), prompt.starts_in_thought, thinking.include};
 }
 

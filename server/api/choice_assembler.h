@@ -22,15 +22,15 @@ struct TokenChoice {
   int32_t token = 0;
   std::optional<float> logprob;  // none for the first token of a prompt
   std::vector<TokenLogprob> top;
-  size_t text_offset = 0;        // characters of text before it
+  size_t text_offset = 0;  // characters of text before it
 };
 
 // What one token adds to its choice. Parts may be empty; the last one has a `finish`.
 struct ChoiceDelta {
   std::string reasoning;
   std::string content;
-  std::vector<int32_t> tokens;         // as generated, a stop token included
-  std::vector<TokenChoice> logprobs;   // when asked for; a stop token has none
+  std::vector<int32_t> tokens;        // as generated, a stop token included
+  std::vector<TokenChoice> logprobs;  // when asked for; a stop token has none
   FinishReason finish = FinishReason::none;
 
   bool adds_something() const {

@@ -70,8 +70,8 @@ CompletionRequest parse_completion_request(const Fields& body, const Service& se
   }
   request.prompts = parse_prompts(body, service);
   if (request.prompts.size() * static_cast<size_t>(request.params.n) > kMaxChoices) {
-    throw api_error::invalid_value("n", "at most " + std::to_string(kMaxChoices) +
-                                            " choices over all prompts are served.");
+    throw api_error::invalid_value(
+        "n", "at most " + std::to_string(kMaxChoices) + " choices over all prompts are served.");
   }
   return request;
 }

@@ -160,8 +160,8 @@ HttpResponse handle_completions(const HttpRequest& http, const Service& service)
   std::vector<Request> requests = engine_requests(http, service, completion);
 
   auto writer = std::make_shared<CompletionAnswer>(completion, service);
-  auto generation =
-      std::make_shared<Generation>(service, AssemblyOptions{nullptr, false, completion.params.stop});
+  auto generation = std::make_shared<Generation>(
+      service, AssemblyOptions{nullptr, false, completion.params.stop});
   generation->submit(std::move(requests), "prompt");
   if (completion.echo) {
     for (size_t i = 0; i < generation->n_choices(); ++i) {

@@ -40,14 +40,21 @@ Json parse_body(const std::string& body, size_t max_bytes, size_t max_values) {
 
 const char* type_name(const Json& value) {
   switch (value.type()) {
-    case Json::value_t::null: return "null";
-    case Json::value_t::boolean: return "a boolean";
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::boolean:
+      return "a boolean";
     case Json::value_t::number_integer:
-    case Json::value_t::number_unsigned: return "an integer";
-    case Json::value_t::number_float: return "a decimal number";
-    case Json::value_t::string: return "a string";
-    case Json::value_t::array: return "an array";
-    default: return "an object";
+    case Json::value_t::number_unsigned:
+      return "an integer";
+    case Json::value_t::number_float:
+      return "a decimal number";
+    case Json::value_t::string:
+      return "a string";
+    case Json::value_t::array:
+      return "an array";
+    default:
+      return "an object";
   }
 }
 
@@ -70,8 +77,8 @@ double checked_decimal(const Json& value, const std::string& path, const Decimal
   const auto number = value.get<double>();
   if (!std::isfinite(number)) throw api_error::invalid_value(path, "the number is not finite.");
   if (number < range.min || (range.min_is_open && number == range.min)) {
-    throw api_error::decimal_below_min(
-        path, bound_text(range.min_is_open ? ">" : ">=", range.min), number);
+    throw api_error::decimal_below_min(path, bound_text(range.min_is_open ? ">" : ">=", range.min),
+                                       number);
   }
   if (number > range.max) {
     throw api_error::decimal_above_max(path, bound_text("<=", range.max), number);

@@ -1,6 +1,6 @@
 // A JSON object of a request read field by field: every getter checks the type and, where there is
-// one, the minimum and the maximum, and throws an ApiError that names the field by its path. A field
-// that is absent and one that is null are the same: the default. Unknown fields are no error.
+// one, the minimum and the maximum, and throws an ApiError that names the field by its path. A
+// field that is absent and one that is null are the same: the default. Unknown fields are no error.
 // A view on the request's JSON, used by the thread that handles it.
 #pragma once
 

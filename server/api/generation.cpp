@@ -42,8 +42,9 @@ void Generation::submit(std::vector<Request> requests, const char* param) {
       if (*refusal == Refusal::queue_full) throw api_error::overloaded();
       if (*refusal == Refusal::draining) throw api_error::draining();
       throw api_error::context_too_long(
-          param, "This request is longer than the server's memory can hold. Please reduce the "
-                 "length of the prompt, max_tokens or n.");
+          param,
+          "This request is longer than the server's memory can hold. Please reduce the "
+          "length of the prompt, max_tokens or n.");
     }
     part.stream = std::get<std::shared_ptr<TokenStream>>(std::move(submission));
     for (size_t i = 0; i < part.n; ++i) choices_.emplace_back(service_.tokenizer, assembly_);
@@ -53,10 +54,9 @@ void Generation::submit(std::vector<Request> requests, const char* param) {
 
 Outcome Generation::run(DeltaSink& sink) {
   const double timeout_s = service_.options.request_timeout_s;
-  const auto deadline =
-      timeout_s > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                         std::chrono::duration<double>(timeout_s))
-                    : Clock::time_point::max();
+  const auto deadline = timeout_s > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                                           std::chrono::duration<double>(timeout_s))
+                                      : Clock::time_point::max();
   while (!all_ended()) {
     const bool progress = gather(parts_.size() == 1 ? kIdleTick : kTurnTick, sink);
     if (!(progress ? sink.on_ready() : sink.on_idle())) return Outcome::client_gone;

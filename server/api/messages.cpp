@@ -25,8 +25,7 @@ Role parse_role(const Fields& message) {
                                        "this server does not serve tool calls yet.");
   }
   throw api_error::invalid_value(
-      message.path("role"),
-      "supported values are 'system', 'developer', 'user' and 'assistant'.");
+      message.path("role"), "supported values are 'system', 'developer', 'user' and 'assistant'.");
 }
 
 std::string required_text(const Fields& part, const char* name) {
@@ -48,8 +47,8 @@ ChatPart parse_part(const Json& value, const std::string& path, Role role) {
                             "file", "refusal", "image_embeds"}) {
     if (*type == known) {
       throw api_error::unsupported_value(
-          part.path("type"), "content parts of type '" + *type +
-                                 "' cannot be read by this server; it takes 'text'.");
+          part.path("type"),
+          "content parts of type '" + *type + "' cannot be read by this server; it takes 'text'.");
     }
   }
   throw api_error::invalid_value(part.path("type"), "the only content parts taken are 'text'.");

@@ -23,8 +23,8 @@ int32_t bias_token(const std::string& key, int vocab) {
   const char* end = key.data() + key.size();
   const auto result = std::from_chars(key.data(), end, id);
   if (result.ec != std::errc() || result.ptr != end || id < 0 || id >= vocab) {
-    throw api_error::invalid_value("logit_bias", "keys must be token ids from 0 to " +
-                                                     std::to_string(vocab - 1) + ".");
+    throw api_error::invalid_value(
+        "logit_bias", "keys must be token ids from 0 to " + std::to_string(vocab - 1) + ".");
   }
   return static_cast<int32_t>(id);
 }
@@ -65,8 +65,8 @@ SamplingParams parse_sampling(const Fields& body, const Service& service) {
     return static_cast<float>(body.decimal(name, range).value_or(fallback));
   };
   SamplingParams p;
-  p.temperature = decimal("temperature", defaults.do_sample ? defaults.temperature : 0.0,
-                          {.min = 0, .max = 2});
+  p.temperature =
+      decimal("temperature", defaults.do_sample ? defaults.temperature : 0.0, {.min = 0, .max = 2});
   p.top_p = decimal("top_p", defaults.top_p, {.min = 0, .max = 1, .min_is_open = true});
   p.min_p = decimal("min_p", defaults.min_p, {.min = 0, .max = 1});
   p.presence_penalty = decimal("presence_penalty", 0, {.min = -2, .max = 2});
@@ -107,8 +107,7 @@ void parse_lengths(const Fields& body, const Service& service, int64_t min_max_t
   const int64_t longest = service.options.max_model_len;
   for (const char* name : {"max_tokens", "max_completion_tokens"}) {
     // Out of range has a message of its own above the maximum: it names the model's limit.
-    const auto value =
-        body.integer(name, min_max_tokens, std::numeric_limits<int64_t>::max());
+    const auto value = body.integer(name, min_max_tokens, std::numeric_limits<int64_t>::max());
     if (!value) continue;
     if (*value > longest) {
       ApiError error = api_error::invalid_value(name, "");
@@ -138,8 +137,7 @@ void parse_streaming(const Fields& body, GenerationParams& params) {
   }
   const Fields fields(*options, "stream_options");
   params.continuous_usage = fields.boolean("continuous_usage_stats").value_or(false);
-  params.include_usage =
-      fields.boolean("include_usage").value_or(false) || params.continuous_usage;
+  params.include_usage = fields.boolean("include_usage").value_or(false) || params.continuous_usage;
   fields.boolean("include_obfuscation");  // padding against traffic analysis; not needed
 }
 
@@ -185,18 +183,19 @@ int completion_room(const GenerationParams& params, const Service& service, size
       "This model's maximum context length is " + std::to_string(context) + " tokens. However, ";
   const bool no_answer = params.max_tokens == 0;
   if (prompt > context || (prompt == context && !no_answer)) {
-    throw api_error::context_too_long(param, limit + "your " + param + " resulted in " +
-                                                 std::to_string(prompt) +
-                                                 " tokens. Please reduce the length of the " +
-                                                 param + ".");
+    throw api_error::context_too_long(
+        param, limit + "your " + param + " resulted in " + std::to_string(prompt) +
+                   " tokens. Please reduce the length of the " + param + ".");
   }
   if (!params.max_tokens) return static_cast<int>(context - prompt);
   if (prompt + *params.max_tokens > context) {
-    throw api_error::context_too_long(
-        param, limit + "you requested " + std::to_string(prompt + *params.max_tokens) +
-                   " tokens (" + std::to_string(prompt) + " in the " + param + ", " +
-                   std::to_string(*params.max_tokens) + " in the completion). Please reduce the "
-                   "length of the " + param + " or of the completion.");
+    throw api_error::context_too_long(param, limit + "you requested " +
+                                                 std::to_string(prompt + *params.max_tokens) +
+                                                 " tokens (" + std::to_string(prompt) + " in the " +
+                                                 param + ", " + std::to_string(*params.max_tokens) +
+                                                 " in the completion). Please reduce the "
+                                                 "length of the " +
+                                                 param + " or of the completion.");
   }
   return *params.max_tokens;
 }

@@ -31,11 +31,11 @@ struct ServiceOptions {
   size_t max_body_bytes = 4 << 20;
   std::optional<int64_t> default_seed;
   TemplateVariant variant = TemplateVariant::kLarge;
-  bool enable_thinking = false;          // where a request does not say
+  bool enable_thinking = false;  // where a request does not say
   bool preserve_thinking = false;
   ReasoningField reasoning_field = ReasoningField::reasoning_content;
-  double request_timeout_s = 0;          // 0: none
-  double ping_interval_s = 15;           // of keep-alive comments; 0: none
+  double request_timeout_s = 0;  // 0: none
+  double ping_interval_s = 15;   // of keep-alive comments; 0: none
 };
 
 struct Service {

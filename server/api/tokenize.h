@@ -1,4 +1,5 @@
-// POST /tokenize and /detokenize, as vLLM has them: a text or a conversation to token ids, and back.
+// POST /tokenize and /detokenize, as vLLM has them: a text or a conversation to token ids, and
+// back.
 #pragma once
 
 #include "server/api/service.h"

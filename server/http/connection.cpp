@@ -133,9 +133,7 @@ ssize_t Connection::receive(Clock::time_point deadline) {
   }
 }
 
-bool Connection::readable() const {
-  return begin_ < end_ || wait_for(fd_, POLLIN, Clock::now());
-}
+bool Connection::readable() const { return begin_ < end_ || wait_for(fd_, POLLIN, Clock::now()); }
 
 bool Connection::write(std::string_view bytes) {
   const auto deadline = Clock::now() + time_for(bytes.size(), limits_);

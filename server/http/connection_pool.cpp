@@ -1,5 +1,7 @@
 #include "server/http/connection_pool.h"
 
+#include <pthread.h>
+
 #include <system_error>
 #include <utility>
 
@@ -45,6 +47,9 @@ bool ConnectionPool::start_thread() {
 }
 
 void ConnectionPool::serve() {
+  // So that the system's tools, and tests/bench/load_generator, can tell HTTP work from the
+  // engine's.
+  pthread_setname_np(pthread_self(), "http");
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;

@@ -66,8 +66,7 @@ class ConnectionStream : public httplib::Stream {
 // Versions differ in what TaskQueue::enqueue returns.
 class PoolQueue : public httplib::TaskQueue {
  public:
-  using Result =
-      decltype(std::declval<httplib::TaskQueue&>().enqueue(std::function<void()>{}));
+  using Result = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::function<void()>{}));
 
   explicit PoolQueue(size_t max_threads) : pool_(max_threads) {}
 
@@ -119,7 +118,8 @@ ApiError library_error(int status) {
       return api_error::bad_http(431, "invalid_request", "The request's headers are too large.");
     case ReadFault::too_slow:
       return api_error::bad_http(408, "request_timeout", "The request came too slowly.");
-    default: break;
+    default:
+      break;
   }
   if (status >= 500) return api_error::internal();
   return api_error::bad_http(status, "invalid_request", "The HTTP request is malformed.");
@@ -302,10 +302,11 @@ class HttpServer::Listener : public httplib::Server {
   void refuse(Connection& connection) {
     const ApiError error = api_error::overloaded();
     const std::string body = error.body();
-    connection.write("HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-                     "Retry-After: " + std::to_string(error.retry_after_s) +
-                     "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
-                     "\r\n\r\n" + body);
+    connection.write(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+        "Retry-After: " +
+        std::to_string(error.retry_after_s) + "\r\nConnection: close\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
     exchange->close = true;
   }
 
@@ -376,8 +377,8 @@ class HttpServer::Listener : public httplib::Server {
   void start_stream(const httplib::Request& request, httplib::Response& response,
                     HttpResponse answer) {
     response.status = answer.status;
-    const auto write_all = [stream = std::move(answer.stream),
-                            connection = exchange->connection](size_t, httplib::DataSink& sink) {
+    const auto write_all = [stream = std::move(answer.stream), connection = exchange->connection](
+                               size_t, httplib::DataSink& sink) {
       SinkWriter writer(sink, *connection);
       stream(writer);
       if (writer.client_gone()) return false;

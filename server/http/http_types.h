@@ -15,7 +15,7 @@ struct HttpRequest {
   std::string method;
   std::string path;  // decoded, without the query
   std::string body;
-  std::string id;    // the client's X-Request-Id if it is a sane one, else ours
+  std::string id;  // the client's X-Request-Id if it is a sane one, else ours
   // The client closed its connection (or its sending half): nobody will read the answer. Costs
   // one system call.
   std::function<bool()> client_gone = [] { return false; };

@@ -18,8 +18,8 @@ std::string lower(std::string_view text) {
 std::string host_name(std::string_view host) {
   const size_t bracket = host.find(']');
   const size_t colon = host.rfind(':');
-  const bool has_port = colon != std::string_view::npos &&
-                        (bracket == std::string_view::npos || colon > bracket);
+  const bool has_port =
+      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
   return lower(has_port ? host.substr(0, colon) : host);
 }
 
@@ -90,10 +90,9 @@ std::vector<std::string> RequestPolicy::hosts_of(const std::string& host) {
 }
 
 bool is_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= 128 &&
-         std::all_of(id.begin(), id.end(), [](unsigned char c) {
-           return std::isalnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
-         });
+  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '.' || c == '_' || c == ':' || c == '-';
+  });
 }
 
 std::string random_hex(size_t n) {

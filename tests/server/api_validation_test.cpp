@@ -181,8 +181,7 @@ std::vector<Bound> message_bounds() {
       {"messages", content(n_of(200, part)), content(n_of(257, part)), kLongList,
        "messages[0].content"},
       {"messages", good, content("[]"), kShortList, "messages[0].content"},
-      {"messages", good, content(R"([{"type":"text"}])"), kMissing,
-       "messages[0].content[0].text"},
+      {"messages", good, content(R"([{"type":"text"}])"), kMissing, "messages[0].content[0].text"},
       {"messages", good, content(image), kUnsupportedValue, "messages[0].content[1].type"},
       {"messages", good, content(R"([{"type":"smell"}])"), kValue, "messages[0].content[0].type"},
   };
@@ -210,8 +209,8 @@ TEST_CASE("fields of chat completions have a minimum and a maximum", "[server]")
           {"top_logprobs", "0", "-1", kIntLow},
           {"top_logprobs", "0", "3", kValue},  // without logprobs
           {"logprobs", "true", "5", kType},
-          {"chat_template_kwargs", R"({"enable_thinking":true})", R"({"enable_thinking":1})",
-           kType, "chat_template_kwargs.enable_thinking"},
+          {"chat_template_kwargs", R"({"enable_thinking":true})", R"({"enable_thinking":1})", kType,
+           "chat_template_kwargs.enable_thinking"},
           {"chat_template_kwargs", "{}", R"({"tokenize":true})", kUnsupported,
            "chat_template_kwargs.tokenize"},
           {"reasoning_effort", R"("none")", R"("some")", kValue},
@@ -409,8 +408,7 @@ TEST_CASE("thinking follows the most specific switch", "[server]") {
   CHECK(!thinks(R"({"reasoning_effort":"none"})"));
   CHECK(thinks(R"({"reasoning":{"effort":"high"}})"));
   CHECK(thinks(R"({"chat_template_kwargs":{"enable_thinking":true}})"));
-  CHECK(!thinks(
-      R"({"reasoning_effort":"high","chat_template_kwargs":{"enable_thinking":false}})"));
+  CHECK(!thinks(R"({"reasoning_effort":"high","chat_template_kwargs":{"enable_thinking":false}})"));
   world.service.options.enable_thinking = true;
   CHECK(thinks("{}"));
   CHECK(!thinks(R"({"reasoning_effort":"none"})"));
@@ -419,8 +417,8 @@ TEST_CASE("thinking follows the most specific switch", "[server]") {
 TEST_CASE("tokenize and detokenize are inverse on plain text", "[server]") {
   ApiWorld world;
   const std::string text = "Gr\xC3\xBC\xC3\x9F\x65, \xE4\xB8\x96\xE7\x95\x8C! 123\n";
-  Json body = Json::parse(
-      R"({"model":"tiny","add_special_tokens":false,"return_token_strs":true})");
+  Json body =
+      Json::parse(R"({"model":"tiny","add_special_tokens":false,"return_token_strs":true})");
   body["prompt"] = text;
   const Json tokens = call(handle_tokenize, world, body);
   CHECK(tokens["count"] == tokens["tokens"].size());

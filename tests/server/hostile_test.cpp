@@ -7,8 +7,10 @@
 #include <fstream>
 #include <string>
 
-#include "tests/catch.h"
 #include "tests/server/running_server.h"
+
+// Last: the CHECK of Catch2 is wanted here, not that of kernels/check.h.
+#include "tests/catch.h"
 
 namespace lapidary {
 namespace {

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "server/http/request_policy.h"
-#include "tests/catch.h"
 #include "tests/server/running_server.h"
+
+// Last: the CHECK of Catch2 is wanted here, not that of kernels/check.h.
+#include "tests/catch.h"
 
 namespace lapidary {
 namespace {
@@ -68,7 +70,7 @@ TEST_CASE("request ids come back when they are sane, and are made otherwise", "[
   RawClient client(server.port);
   CHECK(client.ask(RawClient::get("/health", "X-Request-Id: abc-1.2:3_4\r\n"))
             .header("x-request-id") == "abc-1.2:3_4");
-  for (const std::string bad : {std::string(129, 'a'), std::string("a b"), std::string("<x>")}) {
+  for (const std::string& bad : std::vector<std::string>{std::string(129, 'a'), "a b", "<x>"}) {
     const std::string id = client.ask(RawClient::get("/health", "X-Request-Id: " + bad + "\r\n"))
                                .header("x-request-id");
     CHECK(id.starts_with("req_"));
