@@ -23,7 +23,7 @@ struct ServeConfig {
   int port = 8000;    // 0: any free port
   std::vector<std::string> served_model_names;  // empty: the model as given
 
-  int64_t max_model_len = 0;           // tokens of prompt and answer; 0: the model's, or what fits
+  int64_t max_model_len = 0;           // tokens of prompt and answer; 0: by model and memory
   int64_t max_num_seqs = 256;          // running at once
   int64_t max_num_batched_tokens = 0;  // of one step; 0: the larger of 512 and max_num_seqs
   int64_t max_queued_requests = 256;

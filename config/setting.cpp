@@ -73,7 +73,8 @@ std::vector<Setting> engine_settings() {
   const char* g = "Engine";
   return {
       number("max-model-len", g, &C::max_model_len,
-             "Tokens of prompt and answer together; auto is the model's maximum, or what fits",
+             "Tokens of prompt and answer together; auto is the model's maximum or, where that "
+             "does not fit, what half of the cache holds",
              {0, 16 * kMillion, "auto"}),
       number("max-num-seqs", g, &C::max_num_seqs, "Sequences computed at once", {1, 65536}),
       number("max-num-batched-tokens", g, &C::max_num_batched_tokens,

@@ -188,4 +188,15 @@ int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, DType kv_d
   return fits;
 }
 
+int64_t automatic_model_len(const ModelConfig& config, int64_t kv_bytes, const KvDemand& demand) {
+  const auto longest = [&](int64_t bytes) {
+    return std::min<int64_t>(demand.max_model_len,
+                             longest_sequence(config, bytes, demand.kv_dtype, demand.step_tokens));
+  };
+  const int64_t whole = longest(kv_bytes);
+  if (whole == demand.max_model_len) return whole;
+  const int64_t half = longest(kv_bytes / 2);
+  return half > 0 ? half : whole;
+}
+
 }  // namespace lapidary

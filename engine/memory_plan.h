@@ -57,6 +57,10 @@ int64_t sequences_at_once(const ModelConfig& config, const KvPlan& plan, const K
 int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, DType kv_dtype,
                          int step_tokens);
 
+// max_model_len where nobody set one: demand.max_model_len if the budget holds that, else what half
+// of the budget holds, so that one long sequence does not keep all others out; 0: not one page.
+int64_t automatic_model_len(const ModelConfig& config, int64_t kv_bytes, const KvDemand& demand);
+
 // Bytes of weights by part, as the backend stores them.
 struct WeightPart {
   std::string name;

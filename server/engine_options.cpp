@@ -73,8 +73,7 @@ EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model
   const int64_t budget = kv_budget(config, free_bytes);
   KvDemand demand = kv_demand(config, model);
   if (config.max_model_len == 0) {
-    demand.max_model_len =
-        static_cast<int>(longest_sequence(model, budget, demand.kv_dtype, demand.step_tokens));
+    demand.max_model_len = static_cast<int>(automatic_model_len(model, budget, demand));
   }
   if (demand.max_model_len == 0) {
     throw StartupError("A KV cache of " + memory_text(budget) +

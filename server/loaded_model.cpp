@@ -47,7 +47,7 @@ std::filesystem::path model_folder(const ServeConfig& config, const Environment&
 
 LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& folder) {
   LoadedModel loaded;
-  loaded.config = ModelConfig::load(folder);
+  loaded.config = load_model_config(config, folder);
   try {
     loaded.backend = make_cpu_backend(backend_options(config, loaded.config));
   } catch (const std::invalid_argument& error) {

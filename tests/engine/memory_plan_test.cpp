@@ -169,6 +169,23 @@ TEST_CASE("the longest sequence is what the budget holds and no token more", "[e
   CHECK(longest_sequence(config, 1000, DType::bf16, 512) == 0);
 }
 
+TEST_CASE("an automatic length is the whole one, or leaves half of the budget to others",
+          "[engine]") {
+  const ModelConfig config = published("26B-A4B");
+  const KvDemand demand = {.max_model_len = 262144, .max_num_seqs = 256, .step_tokens = 512};
+  CHECK(automatic_model_len(config, 8 * kGiB, demand) == 262144);
+  const int64_t n = automatic_model_len(config, 4 * kGiB, demand);
+  CHECK(n == longest_sequence(config, 2 * kGiB, DType::bf16, 512));
+  const KvPlan plan =
+      plan_kv(config, 4 * kGiB,
+              {.max_model_len = static_cast<int>(n), .max_num_seqs = 256, .step_tokens = 512});
+  CHECK(sequences_at_once(config, plan, demand, 4096) >= 4);
+  // A budget of which half holds nothing.
+  const int64_t tiny = kv_shape(config, DType::bf16).sequence_bytes(16, 512);
+  CHECK(automatic_model_len(config, tiny, demand) == 16);
+  CHECK(automatic_model_len(config, 0, demand) == 0);
+}
+
 TEST_CASE("the printed plan holds its key figures", "[engine]") {
   const KvDemand demand = {.max_model_len = 262144, .max_num_seqs = 256, .step_tokens = 512};
   const std::string text = memory_plan_text(published("26B-A4B"), DType::bf16, 20 * kGiB, demand);
