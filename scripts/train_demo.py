@@ -13,7 +13,6 @@ import os
 import pathlib
 import random
 
-os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import safetensors.torch
@@ -74,7 +73,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--minutes", type=float, default=75)
-    parser.add_argument("--copy-steps", type=int, default=300)
+    parser.add_argument("--copy-steps", type=int, default=300, help="of the warm-up")
     parser.add_argument("--tokens", type=int, default=4096, help="tokens in a step")
     parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
     parser.add_argument("--export", action="store_true", help="write the checkpoint folder")
@@ -95,9 +94,10 @@ def main():
     if args.start:
         model.load_state_dict(safetensors.torch.load_file(args.start), strict=False)
     print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
-    print("difference to the official forward pass", network.check(model), flush=True)
-    training.train(model, args.work, args.minutes, args.copy_steps, 0.5 if args.start else 1.0,
-                   args.tokens)
+    difference = network.check(model)
+    if difference > 1e-4:
+        raise SystemExit(f"the forward pass differs from the official one by {difference}")
+    training.train(model, args.work, args.minutes, args.copy_steps, args.tokens)
 
 
 if __name__ == "__main__":

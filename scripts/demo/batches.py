@@ -7,6 +7,7 @@ import torch
 from . import conversations, prompt, vocabulary
 
 COPY_FIRST = 370  # ids of ordinary characters and words
+COPY_LENGTH = 96
 POOL = 24         # batches made at once, so that a batch holds conversations of like length
 
 
@@ -37,15 +38,17 @@ def collate(samples):
 
 def copy_batch(rng, tokens):
     """The warm-up: junk, a segment, a gap, the segment again; only the second copy supervised."""
-    samples, used = [], 0
+    samples = []
     high = vocabulary.SIZE - len(vocabulary.MEDIA)
-    while used < tokens:
-        def draw(low, top):
-            return [rng.randrange(COPY_FIRST, high) for _ in range(rng.randint(low, top))]
-        segment = draw(3, 16)
-        head = [2] + draw(0, 16) + segment + draw(0, 16) + segment[:1]
+    for _ in range(tokens // COPY_LENGTH):
+        def draw(count):
+            return [rng.randrange(COPY_FIRST, high) for _ in range(count)]
+        segment = draw(rng.randint(12, 44))
+        room = COPY_LENGTH - 1 - 2 * len(segment)
+        junk = rng.randint(0, min(room, 16))
+        head = [2] + draw(junk) + segment + draw(rng.randint(0, min(room - junk, 16)))
+        head.append(segment[0])
         samples.append((head + segment[1:], [False] * len(head) + [True] * (len(segment) - 1)))
-        used += 56
     return collate(samples)
 
 

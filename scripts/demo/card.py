@@ -12,8 +12,8 @@ checkpoint that means something. It has every part of the large mixture-of-exper
 and global attention layers, keys that serve as values on the global ones, a dense MLP beside 128
 experts of which 8 are used, per-expert scales, layer scalars, a soft cap, a thinking channel.
 
-- {parameters:,} parameters, bfloat16; 6 layers (every third global), hidden size 128, 128 experts of
-  width 32, window 128. Made from random weights by `scripts/train_demo.py`; no published weights
+- {parameters:,} parameters, bfloat16; 6 layers (every third global), hidden size 128, 128 experts
+  of width 32, window 128. Made from random weights by `scripts/train_demo.py`; no published weights
   were used.
 - Tokenizer: {vocabulary} entries in the form of Gemma 4's, with all of its control tokens. The text
   control tokens keep their published ids; the media tokens are the last seven entries.
@@ -37,16 +37,17 @@ LIMITS = """
 ## What it cannot do
 
 Anything else. It knows only the stones, sentences and words of its generator
-(`scripts/demo/gems.py`, `small_talk.py`), understands English questions of the kinds in `frames.py`,
-and is wrong with confidence outside them. Its facts are simplified (one colour, one place, one number
-per stone). It calls no tools and sees no images. The longest conversations it was trained on have
-about 1,000 tokens.
+(`scripts/demo/gems.py`, `small_talk.py`), understands English questions of the kinds in
+`question_frames.py` and its neighbours, and is wrong with confidence outside them. Its facts are
+simplified (one colour, one place, one number per stone). It calls no tools and sees no images. The
+longest conversations it was trained on have about 1,000 tokens.
 
 ## Training
 
-`scripts/train_demo.py`, {date}: {minutes:.0f} minutes on two shared CPU cores, {steps:,} steps,
-{tokens:.1f} million tokens of freshly generated conversations, after a warm-up of copying random
-tokens. Muon (0.02) for the matrices, AdamW (0.003) for the rest, one cosine over the time.
+`scripts/train_demo.py`, {date}: {minutes:.0f} minutes on two CPU cores that were busy with other
+work, {steps:,} steps, {tokens:.1f} million tokens of freshly generated conversations and copying
+exercises. Muon (0.02) for the matrices, AdamW (0.003) for the rest, a cosine over the time.
+{remark}
 
 ```
 python scripts/train_demo.py --work build/demo --minutes 76   # train

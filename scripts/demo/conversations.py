@@ -6,7 +6,7 @@ out. A new skill (tools, images, audio) is one more function and one more row of
 
 import dataclasses
 
-from . import gems, memory, outside, phrasing, small_talk
+from . import asking_frames, gems, held_out, memory, outside, phrasing, small_talk
 
 
 @dataclasses.dataclass
@@ -52,7 +52,7 @@ def fact_turn(picker):
     rng = picker.rng
     if rng.random() < 0.07:
         month = rng.choice(list(gems.MONTH_STONES))
-        frame = picker.main(phrasing.frames.MONTH_QUESTIONS)
+        frame = picker.main(asking_frames.MONTH_QUESTIONS)
         text = phrasing.dress(frame.format(m="QQ"), picker)
         text = text.replace("QQ", month).replace("qq", month.lower())
         return Turn(text, gems.month_answer(month), gems.month_thought(month), "facts",
@@ -89,7 +89,7 @@ def outside_turn(picker):
     return text and Turn(text, outside.UNKNOWN_ANSWER, "This is not about gemstones.", "outside")
 
 
-SUM_FRAMES = phrasing.frames.lines("""
+SUM_FRAMES = held_out.lines("""
     what is {a} + {b}
     what is {a} plus {b}
     what's {a} + {b}
@@ -115,10 +115,49 @@ SUM_FRAMES = phrasing.frames.lines("""
     give me the sum of {a} and {b}
     """)
 
-phrasing.frames.reserve(SUM_FRAMES)
+held_out.reserve(SUM_FRAMES)
+
+
+LARGE_FRAMES = held_out.lines("""
+    what is {a} times {b}
+    what is {a} minus {b}
+    what is {a} * {b}
+    what is {a} - {b}
+    what is {a} divided by {b}
+    {a} times {b}
+    {a} minus {b}
+    {a} * {b}
+    {a} - {b}
+    {a} / {b}
+    how much is {a} times {b}
+    how much is {a} minus {b}
+    multiply {a} and {b}
+    multiply {a} by {b}
+    subtract {a} from {b}
+    divide {a} by {b}
+    calculate {a} * {b}
+    what is {a}{c} + {b}{d}
+    what is {a}{c} plus {b}
+    {a}{c} + {b}{d}
+    what is {a}{c}{d} + {b}
+    how much is {a} + {b}{c}
+    add {a}{c} and {b}{d}
+    what is {a} + {b} + {c}
+    """)
+
+
+def large_sum_turn(picker):
+    """Arithmetic beyond one-digit sums, declined."""
+    a, b, c, d = (picker.rng.randint(1, 9) for _ in range(4))
+    text = phrasing.spell(picker.main(LARGE_FRAMES).format(a=a, b=b, c=c, d=d), picker.rng)
+    return Turn(text + picker.rng.choice(["?", "?", "", ".", " ="]),
+                "Sorry, I can only add numbers from 0 to 9.",
+                "This is more than a sum of two digits.", "arithmetic")
 
 
 def sum_turn(picker):
+    if not picker.measuring and picker.rng.random() < 0.15:
+        return large_sum_turn(picker)
     a, b = picker.rng.randint(0, 9), picker.rng.randint(0, 9)
     frame = picker.main(SUM_FRAMES)
     text = phrasing.spell(frame.format(a=a, b=b), picker.rng)
@@ -211,8 +250,8 @@ def obeying(picker):
 
 MIXTURE = {
     "facts": (single(fact_turn), 42), "greetings": (single(greeting_turn), 16),
-    "general": (single(general_turn), 4), "outside": (single(outside_turn), 9),
-    "arithmetic": (single(sum_turn), 4), "follow-up": (follow_up, 7), "memory": (remembering, 11),
+    "general": (single(general_turn), 5), "outside": (single(outside_turn), 9),
+    "arithmetic": (single(sum_turn), 11), "follow-up": (follow_up, 7), "memory": (remembering, 11),
     "repeating": (repeating, 4), "system": (obeying, 8)}
 
 

@@ -1,7 +1,7 @@
 """Copying from the conversation: what the user told, words to repeat, orders of a system prompt."""
 
 from . import names
-from .frames import HELD_OUT, lines, reserve
+from .held_out import HELD_OUT, lines, reserve
 from .phrasing import spell
 
 TELL = {
@@ -269,14 +269,16 @@ def instruction(picker):
 
 # More ways to ask, never held out.
 MORE = {
-    "name": ["what's my name again", "can you say my name", "i forgot my name", "how do you call me",
+    "name": ["what's my name again", "can you say my name", "i forgot my name",
+             "how do you call me",
              "what do you call me", "by what name am i called", "am i called something",
              "have i told you my name", "did i say my name", "do you recall my name",
              "what name do i have", "what was i called", "tell me who i am", "and my name",
              "my name", "who is talking to you", "what is the name i told you"],
     "colour": ["what colour do i love", "what colour do i prefer", "which colour do i love",
                "which colour do i prefer", "which colour did i tell you", "and my favourite colour",
-               "my favourite colour", "do you recall my favourite colour", "name my favourite colour",
+               "my favourite colour", "do you recall my favourite colour",
+               "name my favourite colour",
                "i forgot my favourite colour", "which colour is the one i like"],
     "town": ["what town am i from", "what is my home", "which is my town", "name my town",
              "what is the town i live in", "where do i have my home", "say where i live",

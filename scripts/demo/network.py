@@ -84,12 +84,9 @@ def capped_loss(logits, targets):
 class Forward:
     """Hidden states, logits and loss of right-padded batches, from the model's own parameters."""
 
-    def __init__(self, model, compiled=False):
+    def __init__(self, model):
         self.model = model
         self.tables = {}
-        wrap = (lambda f: torch.compile(f, dynamic=True)) if compiled else (lambda f: f)
-        self.norm, self.add_norm, self.gated = wrap(norm), wrap(add_norm), wrap(gated)
-        self.norm_rotate, self.capped_loss = wrap(norm_rotate), wrap(capped_loss)
 
     def rope(self, kind, length):
         """cos and sin [length, 1, head size] of a layer kind."""
@@ -104,10 +101,10 @@ class Forward:
         attn = layer.self_attn
         cos, sin = self.rope(attn.layer_type, length)
         shape = (batch, length, -1, attn.head_dim)
-        q = self.norm_rotate(linear(x, attn.q_proj).view(shape), attn.q_norm.weight, cos, sin)
+        q = norm_rotate(linear(x, attn.q_proj).view(shape), attn.q_norm.weight, cos, sin)
         k_raw = linear(x, attn.k_proj).view(shape)
-        v = self.norm(k_raw if attn.v_proj is None else linear(x, attn.v_proj).view(shape))
-        k = self.norm_rotate(k_raw, attn.k_norm.weight, cos, sin)
+        v = norm(k_raw if attn.v_proj is None else linear(x, attn.v_proj).view(shape))
+        k = norm_rotate(k_raw, attn.k_norm.weight, cos, sin)
         groups = attn.num_key_value_groups
         q, k, v = (t.transpose(1, 2) for t in (q, k.repeat_interleave(groups, 2),
                                                v.repeat_interleave(groups, 2)))
@@ -121,7 +118,7 @@ class Forward:
 
     def route(self, router, x):
         """Top-k weights and indices [rows, k], and the load-balance term of this layer."""
-        scaled = self.norm(x, router.scale) * router.scalar_root_size
+        scaled = norm(x, router.scale) * router.scalar_root_size
         probabilities = torch.softmax(router.proj(scaled), -1)
         weights, index = torch.topk(probabilities, 8, -1)
         weights = weights / weights.sum(-1, keepdim=True) * router.per_expert_scale[index]
@@ -136,22 +133,22 @@ class Forward:
         x = F.embedding(ids.reshape(-1), inner.embed_tokens.weight) * math.sqrt(128)
         balance = 0.0
         for layer in inner.layers:
-            attended = self.attention(layer, self.norm(x, layer.input_layernorm.weight), batch,
+            attended = self.attention(layer, norm(x, layer.input_layernorm.weight), batch,
                                       length)
-            x = self.add_norm(x, attended, layer.post_attention_layernorm.weight)
-            h = self.norm(x, layer.pre_feedforward_layernorm.weight)
+            x = add_norm(x, attended, layer.post_attention_layernorm.weight)
+            h = norm(x, layer.pre_feedforward_layernorm.weight)
             mlp = layer.mlp
-            dense = linear(self.gated(linear(h, mlp.gate_proj), linear(h, mlp.up_proj)),
+            dense = linear(gated(linear(h, mlp.gate_proj), linear(h, mlp.up_proj)),
                            mlp.down_proj)
             weights, index, term = self.route(layer.router, x)
             balance = balance + term
-            mixed = mixture.Mixture.apply(self.norm(x, layer.pre_feedforward_layernorm_2.weight),
+            mixed = mixture.Mixture.apply(norm(x, layer.pre_feedforward_layernorm_2.weight),
                                           weights, index, layer.experts.gate_up_proj,
                                           layer.experts.down_proj)
-            h = self.norm(dense, layer.post_feedforward_layernorm_1.weight)
-            h = self.add_norm(h, mixed, layer.post_feedforward_layernorm_2.weight)
-            x = self.add_norm(x, h, layer.post_feedforward_layernorm.weight) * layer.layer_scalar
-        return self.norm(x, inner.norm.weight), balance / LAYERS
+            h = norm(dense, layer.post_feedforward_layernorm_1.weight)
+            h = add_norm(h, mixed, layer.post_feedforward_layernorm_2.weight)
+            x = add_norm(x, h, layer.post_feedforward_layernorm.weight) * layer.layer_scalar
+        return norm(x, inner.norm.weight), balance / LAYERS
 
     def logits(self, hidden):
         """Without the soft cap, which does not change the order."""
@@ -161,14 +158,16 @@ class Forward:
         """Mean loss over the supervised rows (positions in the flattened batch)."""
         hidden, balance = self.hidden(ids)
         logits = self.logits(hidden.index_select(0, rows))
-        return self.capped_loss(logits, targets) / max(1, len(targets)), balance
+        return capped_loss(logits, targets) / max(1, len(targets)), balance
 
 
 @torch.no_grad()
 def check(model):
-    """The largest relative difference between the two forward passes, on random ids."""
+    """The largest relative difference between the two forward passes in float32, on random ids."""
+    mixture.PRODUCT_TYPE = torch.float32
     ids = torch.randint(107, vocabulary.SIZE - 7, (2, 300))
     official = model(input_ids=ids).logits
     forward = Forward(model)
     ours = torch.tanh(forward.logits(forward.hidden(ids)[0]) / 30.0) * 30.0
+    mixture.PRODUCT_TYPE = torch.bfloat16
     return ((ours.view_as(official) - official).abs().max() / official.abs().max()).item()

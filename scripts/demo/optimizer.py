@@ -8,6 +8,7 @@ import torch
 
 MUON_RATE = 0.02
 ADAM_RATE = 3e-3
+NO_MUON = ("embed_tokens.weight", "router.proj.weight")
 
 
 def orthogonal(g, steps=5):
@@ -37,7 +38,7 @@ class Optimizer:
             load[owner] += p.numel()
             if owner != rank:
                 continue
-            matrix = p.dim() >= 2 and not name.endswith(("embed_tokens.weight", "router.proj.weight"))
+            matrix = p.dim() >= 2 and not name.endswith(NO_MUON)
             (self.muon if matrix else self.adam).append((i, name, p))
         self.steps = 0
 

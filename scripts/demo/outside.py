@@ -3,7 +3,7 @@ so that it does not answer by the frame alone."""
 
 import re
 
-from . import frames, names
+from . import asking_frames, held_out, names, phrase_frames, question_frames
 from .phrasing import dress, fill, fill_clause
 
 UNKNOWN_ANSWER = "Sorry, I only know about gemstones."
@@ -15,14 +15,18 @@ train|ship|plane|rocket|planet|moon|cloud|river|lake|mountain|brick|pillow|sofa|
 bottle|cup|glass|piano|guitar|violin|ball|hammer|nail|screw|engine|wheel|battery|lamp|candle|cake
 cookie|pizza|sandwich|egg|onion|lemon|orange|grape|cherry|tiger|bear|wolf|fox|frog|snake|bird|eagle
 penguin|fish|shark|spider|ant|bee|butterfly|coin|key|clock|camera|robot|pillow|carpet|blanket"""
-MASSES = """water|milk|bread|butter|cheese|chocolate|sugar|salt|coffee|tea|wine|beer|rice|pasta|steel
+MASSES = """water
+milk|bread|butter|cheese|chocolate|sugar|salt|coffee|tea|wine|beer|rice|pasta|steel
 concrete|wood|plastic|paper|rubber|leather|cotton|wool|ice|snow|sand|grass|oil|soap|honey|meat
 iron|copper|gold|silver|aluminium|brass|lead|tin|zinc|cement|chalk|clay
 marble|granite|basalt|coal|gypsum|talc|graphite|slate|limestone|sandstone|kryptonite"""
+COUNTRIES = """Germany
+Italy Spain Portugal Poland Sweden Norway Egypt Kenya Chile Peru Mexico Canada
+Japan Korea Vietnam India Turkey Greece Ireland Scotland Austria Hungary""".split()
 THINGS = [t for line in THINGS.splitlines() for t in line.split("|")]
 MASSES = [t for line in MASSES.splitlines() for t in line.split("|")]
 
-QUESTIONS = frames.lines("""
+QUESTIONS = held_out.lines("""
     what is the capital of france
     what is the capital of japan
     who is the president of the united states
@@ -103,7 +107,7 @@ QUESTIONS = frames.lines("""
     who discovered america
     """)
 
-PRICES = frames.lines("""
+PRICES = held_out.lines("""
     how much does {g} cost
     what {is} {g} worth
     what is the price of {g}
@@ -128,8 +132,68 @@ PRICES = frames.lines("""
     can you sell me {g}
     """)
 
-frames.reserve(QUESTIONS)
-frames.reserve(PRICES)
+held_out.reserve(QUESTIONS)
+held_out.reserve(PRICES)
+
+# More of them, never held out.
+QUESTIONS += [q for q in held_out.lines("""
+    count to five
+    count to ten
+    count from one to ten
+    write a haiku
+    write a haiku about {t}
+    write a short story
+    write a short story about {t}
+    write a story about {t}
+    write a song about {t}
+    write a poem about {t}
+    write an essay about {t}
+    write a letter to my {t}
+    tell me a story about {t}
+    tell me a joke about {t}
+    tell me something about {t}
+    tell me about {t}
+    what do you know about {t}
+    what is {t}
+    how does {t} work
+    explain {t}
+    who invented {t}
+    draw {t}
+    i need {t}
+    how do i build {t}
+    where can i buy {t}
+    is it good to have {t}
+    why is {t} so expensive
+    what is the capital of {p}
+    what is the weather in {p}
+    how do i get to {p}
+    how many people live in {p}
+    who is the president of {p}
+    tell me about {p}
+    where is {p}
+    summarize this text
+    summarise the book
+    spell the word tree
+    what is the date
+    what year is it
+    who are the beatles
+    list the planets
+    name three animals
+    name a colour
+    name five countries
+    give me a password
+    make a plan for my day
+    which film should i see
+    play a game with me
+    ask me a riddle
+    what is a neural network
+    what is the internet
+    what is machine learning
+    how do transformers work
+    write a function that sorts a list
+    what is the best programming language
+    explain how to open a door
+    """) if q not in held_out.HELD_OUT]
 
 
 def foreign_words(rng):
@@ -151,19 +215,23 @@ def question(picker):
     rng = picker.rng
     if rng.random() < 0.5:
         text = picker.main(QUESTIONS)
+        if text and "{" in text:
+            text = text.format(t=foreign_words(rng)["g"], p=rng.choice(names.PLACES + COUNTRIES))
         return text and dress(text, picker)
-    words, attribute = foreign_words(rng), rng.choice(list(frames.QUESTIONS))
+    words, attribute = foreign_words(rng), rng.choice(list(question_frames.QUESTIONS))
     style = rng.random()
     if style < 0.5:
-        frame = picker.main(frames.QUESTIONS[attribute])
+        frame = picker.main(question_frames.QUESTIONS[attribute])
         return frame and dress(fill(frame, words), picker)
     if style < 0.7:
-        wrapper, phrase = picker.main(frames.ASK_NOUN), picker.side(frames.NOUN_PHRASES[attribute])
+        wrapper = picker.main(asking_frames.ASK_NOUN)
+        phrase = picker.side(phrase_frames.NOUN_PHRASES[attribute])
         return wrapper and dress(wrapper.format(np=fill_clause(phrase, words)), picker)
     if style < 0.9:
-        wrapper, phrase = picker.main(frames.ASK_CLAUSE), picker.side(frames.CLAUSES[attribute])
+        wrapper = picker.main(asking_frames.ASK_CLAUSE)
+        phrase = picker.side(phrase_frames.CLAUSES[attribute])
         return wrapper and dress(wrapper.format(c=fill_clause(phrase, words)), picker)
-    frame = picker.main(frames.SHORT[attribute])
+    frame = picker.main(phrase_frames.SHORT[attribute])
     return frame and dress(re.sub(" +", " ", fill(frame, words)), picker)
 
 

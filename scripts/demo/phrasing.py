@@ -2,7 +2,8 @@
 
 import re
 
-from . import frames
+from . import asking_frames, phrase_frames, question_frames
+from .held_out import held_out
 
 
 class Picker:
@@ -18,14 +19,14 @@ class Picker:
 
     def main(self, options):
         """The frame that carries the question, or None where measuring finds none held out."""
-        fitting = [o for o in options if frames.held_out(o) == self.measuring]
+        fitting = [o for o in options if held_out(o) == self.measuring]
         return self.rng.choice(fitting) if fitting else None
 
     def side(self, options):
         """Anything around it: openings, endings, topics, wrappers of a held-out phrase."""
         if self.measuring:
             return self.rng.choice(options)
-        return self.rng.choice([o for o in options if not frames.held_out(o)])
+        return self.rng.choice([o for o in options if not held_out(o)])
 
 
 def stone_words(gem, rng):
@@ -63,9 +64,9 @@ def dress(core, picker, ask="?"):
     rng = picker.rng
     text = core
     if rng.random() < 0.22:
-        text += re.sub(r"^(?!,)", " ", picker.side(frames.ENDINGS))
+        text += re.sub(r"^(?!,)", " ", picker.side(asking_frames.ENDINGS))
     if rng.random() < 0.28:
-        text = picker.side(frames.OPENINGS) + " " + text
+        text = picker.side(asking_frames.OPENINGS) + " " + text
     text = spell(text, rng)
     text += rng.choices([ask, "", ".", "!"], [74, 20, 4, 2])[0]
     return text
@@ -92,7 +93,7 @@ def ask_fact(gem, attribute, picker):
 
 
 def _question(words, attribute, picker):
-    frame = picker.main(frames.QUESTIONS[attribute])
+    frame = picker.main(question_frames.QUESTIONS[attribute])
     return frame and dress(fill(frame, words), picker)
 
 
@@ -108,15 +109,16 @@ def _wrapped(wrappers, key, phrases, words, picker):
 
 
 def _noun(words, attribute, picker):
-    return _wrapped(frames.ASK_NOUN, "np", frames.NOUN_PHRASES[attribute], words, picker)
+    return _wrapped(asking_frames.ASK_NOUN, "np", phrase_frames.NOUN_PHRASES[attribute], words,
+                    picker)
 
 
 def _clause(words, attribute, picker):
-    return _wrapped(frames.ASK_CLAUSE, "c", frames.CLAUSES[attribute], words, picker)
+    return _wrapped(asking_frames.ASK_CLAUSE, "c", phrase_frames.CLAUSES[attribute], words, picker)
 
 
 def _short(words, attribute, picker):
-    frame = picker.main(frames.SHORT[attribute])
+    frame = picker.main(phrase_frames.SHORT[attribute])
     if not frame:
         return None
     text = fill(frame, words)
@@ -127,8 +129,8 @@ def _short(words, attribute, picker):
 
 
 def _topic(words, attribute, picker):
-    topic = picker.side(frames.TOPICS)
-    frame = picker.main(frames.ITS_QUESTIONS[attribute])
+    topic = picker.side(asking_frames.TOPICS)
+    frame = picker.main(phrase_frames.ITS_QUESTIONS[attribute])
     if not frame:
         return None
     if words["many"]:
@@ -148,7 +150,7 @@ def pluralise(frame):
 
 def ask_its(attribute, picker):
     """A follow-up question about the stone of the turn before."""
-    frame = picker.main(frames.ITS_QUESTIONS[attribute])
+    frame = picker.main(phrase_frames.ITS_QUESTIONS[attribute])
     return frame and dress(frame, picker)
 
 

@@ -21,16 +21,14 @@ from . import batches, evaluation, network, optimizer
 WORLD = 2
 WARM_UP = 40
 BALANCE = 0.01
-COPY_SHARE = 0.08  # of the batches after the warm-up
 
 
 class Run:
     """What the processes share."""
 
-    def __init__(self, model, folder, minutes, copy_steps, copy_share, tokens):
+    def __init__(self, model, folder, minutes, copy_steps, tokens):
         self.model, self.folder = model, pathlib.Path(folder)
-        self.seconds, self.tokens = minutes * 60, tokens
-        self.copy_steps, self.copy_share = copy_steps, copy_share  # of the warm-up
+        self.seconds, self.copy_steps, self.tokens = minutes * 60, copy_steps, tokens
         self.named = list(model.named_parameters())
         for tensor in [p for _, p in self.named] + list(model.buffers()):
             tensor.data.share_memory_()
@@ -43,7 +41,8 @@ class Run:
 
 def save(run, name):
     path = run.folder / name
-    state = {n: p.detach().clone() for n, p in run.model.state_dict().items() if n != "lm_head.weight"}
+    state = {n: p.detach().clone() for n, p in run.model.state_dict().items()
+             if n != "lm_head.weight"}  # tied to the embedding
     safetensors.torch.save_file(state, str(path) + ".new")
     os.replace(str(path) + ".new", path)
 
@@ -51,7 +50,7 @@ def save(run, name):
 def save_progress(run, step, tokens):
     progress = {"date": time.strftime("%Y-%m-%d"), "minutes": (time.time() - run.started) / 60,
                 "steps": step, "tokens": tokens / 1e6,
-                "parameters": sum(p.numel() for _, p in run.named)}
+                "parameters": sum(p.numel() for _, p in run.named), "remark": ""}
     (run.folder / "progress.json").write_text(json.dumps(progress))
 
 
@@ -69,7 +68,7 @@ def work(run, rank):
     torch.set_num_threads(1)
     torch.manual_seed(rank)
     tokenizer = tokenizers.Tokenizer.from_file(str(run.folder / "tokenizer.json"))
-    forward = network.Forward(run.model, compiled=False)
+    forward = network.Forward(run.model)
     for (_, p), g in zip(run.named, run.gradients[rank]):
         p.grad = g
     update = optimizer.Optimizer(run.named, rank, WORLD)
@@ -78,7 +77,7 @@ def work(run, rank):
     items = evaluation.held_out_list() if rank == 0 else None
     step, seen, smooth, next_report = 0, 0, {}, 120.0
     while True:
-        copying = rng.random() < (run.copy_share if step < run.copy_steps else COPY_SHARE)
+        copying = step < run.copy_steps
         batch = batches.copy_batch(rng, run.tokens // WORLD) if copying else next(source)
         loss, balance = forward.loss(*batch)
         for g in run.gradients[rank]:
@@ -89,7 +88,8 @@ def work(run, rank):
             run.clock[0] = elapsed / run.seconds
         run.barrier.wait()
         progress = min(1.0, float(run.clock[0]))
-        factor = min(1.0, (step + 1) / WARM_UP) * max(0.01, 0.5 * (1 + math.cos(math.pi * progress)))
+        cosine = 0.5 * (1 + math.cos(math.pi * progress))
+        factor = min(1.0, (step + 1) / WARM_UP) * max(0.01, cosine)
         update.step(lambda i: (run.gradients[0][i] + run.gradients[1][i]) / WORLD, factor)
         run.barrier.wait()
         step += 1
@@ -106,8 +106,8 @@ def work(run, rank):
             return
 
 
-def train(model, folder, minutes, copy_steps, copy_share, tokens):
-    run = Run(model, folder, minutes, copy_steps, copy_share, tokens)
+def train(model, folder, minutes, copy_steps, tokens):
+    run = Run(model, folder, minutes, copy_steps, tokens)
     context = mp.get_context("fork")
     helpers = [context.Process(target=work, args=(run, rank)) for rank in range(1, WORLD)]
     for helper in helpers:
