@@ -3,17 +3,20 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <iostream>
-#include <random>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
-#include "server/dialect/dialect_tokens.h"
+#include "server/api/request_params.h"
+#include "server/api/service.h"
 #include "server/dialect/output_parser.h"
 #include "server/dialect/prompt_renderer.h"
 #include "server/loaded_model.h"
+#include "server/service_options.h"
 
 namespace lapidary {
 namespace {
@@ -22,12 +25,8 @@ using Clock = std::chrono::steady_clock;
 
 class Conversation {
  public:
-  Conversation(Engine& engine, const Tokenizer& tokenizer, const ChatOptions& options)
-      : engine_(engine),
-        tokenizer_(tokenizer),
-        tokens_(DialectTokens::from(tokenizer)),
-        options_(options),
-        is_terminal_(isatty(STDOUT_FILENO) != 0) {
+  Conversation(const Service& service, const ChatOptions& options)
+      : service_(service), options_(options), is_terminal_(isatty(STDOUT_FILENO) != 0) {
     reset();
   }
 
@@ -42,10 +41,11 @@ class Conversation {
   void ask(const std::string& text) {
     messages_.push_back({.role = Role::kUser, .content = text});
     const RenderedPrompt prompt = render_prompt(
-        messages_, {.variant = engine_.config().is_small_variant() ? TemplateVariant::kSmall
-                                                                   : TemplateVariant::kLarge,
-                    .enable_thinking = options_.thinking});
-    const Submission submission = engine_.submit(request_for(encode_prompt(prompt, tokenizer_)));
+        messages_, {.variant = service_.options.variant,
+                    .enable_thinking = options_.thinking || service_.options.enable_thinking,
+                    .preserve_thinking = service_.options.preserve_thinking});
+    const Submission submission =
+        service_.submit(request_for(encode_prompt(prompt, service_.tokenizer)));
     const auto* stream = std::get_if<std::shared_ptr<TokenStream>>(&submission);
     if (stream == nullptr) {
       std::printf("This conversation no longer fits the context; /reset starts a new one.\n\n");
@@ -56,32 +56,21 @@ class Conversation {
   }
 
  private:
+  // The same defaults as a request over HTTP that says nothing else.
   Request request_for(std::vector<int32_t> prompt) const {
-    const ModelConfig& config = engine_.config();
-    const GenerationDefaults& defaults = config.generation;
-    Request request;
-    request.id = "chat";
-    request.max_tokens =
-        std::min(options_.max_tokens,
-                 std::max(1, engine_.options().max_model_len - static_cast<int>(prompt.size())));
-    request.tokens = std::move(prompt);
-    request.stop_ids = config.ids.eos;
-    SamplingParams& p = request.sampling;
-    p.temperature = defaults.do_sample ? defaults.temperature : 0.0F;
-    if (options_.temperature >= 0) p.temperature = static_cast<float>(options_.temperature);
-    p.top_k = defaults.top_k;
-    p.top_p = defaults.top_p;
-    p.min_p = defaults.min_p;
-    p.repetition_penalty = defaults.repetition_penalty;
-    p.suppress_tokens = config.ids.media;
-    p.suppress_tokens.insert(p.suppress_tokens.end(), defaults.suppress_tokens.begin(),
-                             defaults.suppress_tokens.end());
-    p.seed = std::random_device{}();
-    return request;
+    nlohmann::json fields = {{"model", service_.options.model_names.front()}};
+    if (options_.temperature >= 0) fields["temperature"] = options_.temperature;
+    const GenerationParams params = parse_generation_params(Fields(fields), service_, 1);
+    const int room = service_.options.max_model_len - static_cast<int>(prompt.size());
+    return {.id = "chat",
+            .tokens = std::move(prompt),
+            .sampling = params.sampling,
+            .max_tokens = std::max(1, std::min(options_.max_tokens, room)),
+            .stop_ids = params.stop_ids};
   }
 
   void answer(TokenStream& stream, bool starts_in_thought) {
-    OutputParser parser(tokenizer_, tokens_, starts_in_thought);
+    OutputParser parser(service_.tokenizer, service_.dialect, starts_in_thought);
     ChatMessage reply{.role = Role::kAssistant, .content = std::string()};
     const auto add = [&](const OutputDelta& delta) {
       reply.reasoning += delta.reasoning;
@@ -135,9 +124,7 @@ class Conversation {
     std::printf(")%s\n\n", is_terminal_ ? "\x1b[0m" : "");
   }
 
-  Engine& engine_;
-  const Tokenizer& tokenizer_;
-  const DialectTokens tokens_;
+  const Service& service_;
   const ChatOptions options_;
   const bool is_terminal_;
   bool shows_thought_ = false;
@@ -161,7 +148,9 @@ int run_chat(const ServeConfig& config, const Environment& environment,
   const Tokenizer tokenizer = load_tokenizer(folder, ModelConfig::load(folder));
   LoadedModel loaded = load_model(config, folder);
   Engine engine(*loaded.backend, std::move(loaded.decoder), loaded.options);
-  Conversation conversation(engine, tokenizer, options);
+  Service service(service_options(config, engine), engine.config(), tokenizer);
+  service.submit = [&engine](Request request) { return engine.submit(std::move(request)); };
+  Conversation conversation(service, options);
 
   std::printf("Talking to %s. /reset starts anew, /quit or end of input leaves.\n\n",
               folder.filename().c_str());
