@@ -66,7 +66,7 @@ FileReader::Members FileReader::members(std::string_view object, const std::stri
   reader.enter();
   while (reader.next_key(key)) {
     const bool is_new = found.emplace(key, reader.read_raw()).second;
-    require(is_new, where + " has \"" + key + "\" twice");
+    if (!is_new) refuse("an object has the key " + json(key).dump() + " twice, in " + where);
   }
   return found;
 }
@@ -119,13 +119,16 @@ void FileReader::check_pipeline(const Members& top) const {
 }
 
 void FileReader::place(std::string spelling, std::optional<long long> id) {
-  const std::string entry = "the entry " + json(spelling).dump();
-  require(!spelling.empty(), "an entry of the vocabulary is empty");
-  require(id && *id >= 0 && *id < static_cast<long long>(MergeTable::kMaxIds),
-          entry + " has an id that is not from 0 to " + std::to_string(MergeTable::kMaxIds - 1));
+  const auto entry = [&] { return "the entry " + json(spelling).dump(); };
+  if (spelling.empty()) refuse("an entry of the vocabulary is empty");
+  if (!id || *id < 0 || *id >= static_cast<long long>(MergeTable::kMaxIds)) {
+    refuse(entry() + " has an id that is not from 0 to " + std::to_string(MergeTable::kMaxIds - 1));
+  }
   const auto i = static_cast<size_t>(*id);
   if (i >= spellings_.size()) spellings_.resize(i + 1);
-  require(spellings_[i].empty(), entry + " has the same id as " + json(spellings_[i]).dump());
+  if (!spellings_[i].empty()) {
+    refuse(entry() + " has the same id as " + json(spellings_[i]).dump());
+  }
   spellings_[i] = std::move(spelling);
 }
 
@@ -213,23 +216,24 @@ void FileReader::read_merges(std::string_view text) {
   std::string left, right;
   reader.enter();
   for (size_t number = 0; reader.next_element(); ++number) {
-    const std::string malformed =
-        "merge " + std::to_string(number) + " is not two strings, nor one with one space";
+    const auto check = [&](bool is_well_formed) {
+      if (is_well_formed) return;
+      refuse("merge " + std::to_string(number) + " is not two strings, nor one with one space");
+    };
     if (reader.kind() == JsonReader::Kind::kString) {
       reader.read_string(left);
       const size_t space = left.find(' ');
-      require(space != std::string::npos && left.find(' ', space + 1) == std::string::npos,
-              malformed);
+      check(space != std::string::npos && left.find(' ', space + 1) == std::string::npos);
       right = left.substr(space + 1);
       left.resize(space);
     } else {
-      require(reader.kind() == JsonReader::Kind::kArray, malformed);
+      check(reader.kind() == JsonReader::Kind::kArray);
       reader.enter();
       for (std::string* half : {&left, &right}) {
-        require(reader.next_element() && reader.kind() == JsonReader::Kind::kString, malformed);
+        check(reader.next_element() && reader.kind() == JsonReader::Kind::kString);
         reader.read_string(*half);
       }
-      require(!reader.next_element(), malformed);
+      check(!reader.next_element());
     }
     add_merge(left, right, number);
   }
