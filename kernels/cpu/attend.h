@@ -55,7 +55,9 @@ inline float softmax_row(const Block& block, int64_t low, int64_t high, float* s
                         ? Lanes::load(scores + i * kPageKeys)
                         : Lanes::zero();
     const int begin = static_cast<int>(low <= key ? 0 : low - key < kLanes ? low - key : kLanes);
-    const int end = static_cast<int>(high < key ? 0 : high - key < kLanes ? high - key + 1 : kLanes);
+    const int end = static_cast<int>(high < key            ? 0
+                                     : high - key < kLanes ? high - key + 1
+                                                           : kLanes);
     s[i] = Lanes::keep_range(value, begin, end, Lanes::set1(-__builtin_inff()));
     top = Lanes::max(top, s[i]);
   }
@@ -81,8 +83,8 @@ template <class Value, int T, int L>
   for (int t = 0; t < T; ++t) {
 #pragma GCC unroll 16
     for (int l = 0; l < L; ++l) {
-      sum[t][l] = Lanes::mul(Lanes::load(acc + t * head_dim + column + l * kLanes),
-                             Lanes::set1(factor[t]));
+      sum[t][l] =
+          Lanes::mul(Lanes::load(acc + t * head_dim + column + l * kLanes), Lanes::set1(factor[t]));
     }
   }
   const auto step = [&](int j) __attribute__((always_inline)) {
@@ -106,7 +108,8 @@ template <class Value, int T, int L>
       // The steps of all columns cover the next pages once, a bit of each page in turn.
       const int page = j % kBlockPages;
       const int64_t at = (static_cast<int64_t>(column) * kPageKeys +
-                          static_cast<int64_t>(j / kBlockPages) * L * kLanes) * Value::kBytes;
+                          static_cast<int64_t>(j / kBlockPages) * L * kLanes) *
+                         Value::kBytes;
 #pragma GCC unroll 16
       for (int64_t i = 0; i < L * kLanes * Value::kBytes; i += 64) {
         __builtin_prefetch(block.next_k[page] + at + i, 0, 2);
@@ -169,8 +172,8 @@ void attend_block(const AttendJob& job, const Block& block, int64_t n_steps) {
     for (int t = 0; t < n_rows; ++t) {
       const int64_t high = job.positions[r + t];
       const int64_t low = job.window > 0 ? high - job.window + 1 : 0;
-      factor[t] = softmax_row(block, low, high, scores + t * kAttendKeys, job.max + r + t,
-                              job.sum + r + t);
+      factor[t] =
+          softmax_row(block, low, high, scores + t * kAttendKeys, job.max + r + t, job.sum + r + t);
     }
     const int n_lines = job.head_dim / kLanes;
     for (int l = 0; l < n_lines; l += kLines) {

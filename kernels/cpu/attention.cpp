@@ -173,8 +173,7 @@ void CpuBackend::plan_attention(const AttentionArgs& args, AttentionPlan& plan) 
   for (int32_t i = 0; i < static_cast<int32_t>(plan.tiles.size()); ++i) {
     Tile& tile = plan.tiles[i];
     const int64_t floats = int64_t{tile.n_segments} * tile.n_rows * (2 + args.head_dim);
-    if (n_threads() == 1 || tile.n_segments <= share ||
-        plan.state_floats + floats > kStateFloats) {
+    if (n_threads() == 1 || tile.n_segments <= share || plan.state_floats + floats > kStateFloats) {
       plan.pieces.push_back({i, -1});
       continue;
     }
@@ -197,8 +196,8 @@ void CpuBackend::attend_piece(const AttentionArgs& args, const AttentionPlan& pl
   for (int r = 0; r < tile.n_rows; ++r) {
     const float* q = args.q.as<float>() + output_of(args, tile, r);
     positions[r] = args.positions.as<int32_t>()[token_of(args, tile, r)];
-    queries[r] = prepare ? memory.queries + r * d * input_bytes(plan.product)
-                         : static_cast<const void*>(q);
+    queries[r] =
+        prepare ? memory.queries + r * d * input_bytes(plan.product) : static_cast<const void*>(q);
     if (prepare) kernels_.prepare(q, d, memory.queries + r * d * input_bytes(plan.product));
     memory.all_max[r] = kNoMaximum;
     memory.all_sum[r] = 0;
@@ -268,9 +267,8 @@ void CpuBackend::attention(const AttentionArgs& args) {
   }
   const auto n_pieces = static_cast<int64_t>(plan.pieces.size());
   // Later queries see more keys: the longest pieces go first, so that the threads end together.
-  pool_.run(n_pieces, [&](int thread, int64_t i) {
-    attend_piece(args, plan, thread, n_pieces - 1 - i);
-  });
+  pool_.run(n_pieces,
+            [&](int thread, int64_t i) { attend_piece(args, plan, thread, n_pieces - 1 - i); });
   pool_.run(static_cast<int64_t>(plan.rows_to_join.size()),
             [&](int thread, int64_t i) { join_segments(args, plan, thread, i); });
 }

@@ -49,9 +49,9 @@ class CpuBackend final : public Backend {
  private:
   // How one multiplication is cut for the pool.
   struct Cut {
-    int64_t group;         // panels of a piece
+    int64_t group;  // panels of a piece
     int64_t n_groups;
-    int64_t rows;          // rows of a piece
+    int64_t rows;  // rows of a piece
     int64_t n_row_blocks;
   };
   // `pair`: panels stay together by two (gate_up).
@@ -71,9 +71,9 @@ class CpuBackend final : public Backend {
     int64_t n_rows;
     const Weight* weight;
     Product product;
-    float* out;      // [n_rows, n_cols]
+    float* out;  // [n_rows, n_cols]
     int64_t n_cols;
-    float cap;       // soft cap; 0: none
+    float cap;  // soft cap; 0: none
   };
   void multiply(const Multiplication& m);
 
@@ -93,13 +93,13 @@ class CpuBackend final : public Backend {
   const DType compute_;
   ThreadPool pool_;
 
-  Scratch prepared_;      // rows of the multiplication's input
+  Scratch prepared_;  // rows of the multiplication's input
   Scratch row_pointers_;
-  Scratch normed_;        // moe_route
-  Scratch router_out_;    // moe_route
-  Scratch moe_hidden_;    // moe_ffn: what stands between gate_up and down
-  Scratch moe_plan_;      // moe_ffn: tokens by expert
-  Scratch partial_;       // attention: one softmax state a segment
+  Scratch normed_;      // moe_route
+  Scratch router_out_;  // moe_route
+  Scratch moe_hidden_;  // moe_ffn: what stands between gate_up and down
+  Scratch moe_plan_;    // moe_ffn: tokens by expert
+  Scratch partial_;     // attention: one softmax state a segment
   std::vector<Scratch> of_thread_;
 };
 

@@ -60,9 +60,9 @@ struct Kernels {
   // of the row is padded with zeros up to one; `out` has room for it.
   void (*prepare)(const float* x, int64_t n, void* out);
 
-  void (*multiply[kProducts])(const PanelJob&);         // out float32
-  void (*geglu[kProducts])(const PanelJob&);            // out float32
-  void (*geglu_prepared)(const PanelJob&);  // bf16_bf16; out as `prepare` leaves it
+  void (*multiply[kProducts])(const PanelJob&);  // out float32
+  void (*geglu[kProducts])(const PanelJob&);     // out float32
+  void (*geglu_prepared)(const PanelJob&);       // bf16_bf16; out as `prepare` leaves it
 
   // out = x * rsqrt(mean(x^2) + eps) * weight; weight may be null (ones).
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t n, float* out);

@@ -18,8 +18,7 @@ size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 // Maps one huge page more than asked, so that an aligned start lies inside.
 Buffer map_huge(size_t bytes) {
   const size_t length = round_up(bytes, kHugePage) + kHugePage;
-  void* mapped =
-      mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* mapped = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) throw std::bad_alloc();
   const auto start = round_up(reinterpret_cast<uintptr_t>(mapped), kHugePage);
   auto* data = reinterpret_cast<void*>(start);  // NOLINT(performance-no-int-to-ptr)

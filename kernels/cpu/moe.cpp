@@ -37,14 +37,14 @@ void select_experts(const float* logits, int64_t n_experts, int top_k, const flo
 // Pairs (token, j) sorted by expert. All arrays live in scratch memory.
 struct CpuBackend::MoePlan {
   int64_t n_pairs = 0;
-  int64_t n_active = 0;        // experts that have a token
-  int32_t* expert = nullptr;   // [n_active]
-  int32_t* start = nullptr;    // [n_active + 1] into the sorted pairs
-  int32_t* place = nullptr;    // [n_tokens * top_k]: sorted place of a pair
+  int64_t n_active = 0;                // experts that have a token
+  int32_t* expert = nullptr;           // [n_active]
+  int32_t* start = nullptr;            // [n_active + 1] into the sorted pairs
+  int32_t* place = nullptr;            // [n_tokens * top_k]: sorted place of a pair
   const void** x_rows = nullptr;       // [n_pairs] prepared inputs, sorted
   const void** hidden_rows = nullptr;  // [n_pairs] rows of `hidden`
-  char* hidden = nullptr;      // [n_pairs] inputs of down
-  int64_t hidden_stride = 0;   // bytes
+  char* hidden = nullptr;              // [n_pairs] inputs of down
+  int64_t hidden_stride = 0;           // bytes
   Product product = Product::bf16_bf16;
 };
 

@@ -28,8 +28,8 @@ void CpuBackend::ple_inputs(const PleInputsArgs& args) {
         for (int64_t i = 0; i < dim; ++i) slice[i] = projected[i] * args.proj_scale;
         kernels_.rms_norm(slice, args.norm.as<float>(), args.eps, dim, slice);
         for (int64_t i = 0; i < dim; ++i) {
-          const float entry = read_float(args.table.data, args.table.dtype,
-                                         ids[t] * width + from + i);
+          const float entry =
+              read_float(args.table.data, args.table.dtype, ids[t] * width + from + i);
           out[i] = (slice[i] + entry * args.table_scale) * half;
         }
       }

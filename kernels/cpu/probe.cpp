@@ -61,8 +61,7 @@ double peak_gflops(DType dtype, int n_threads, const std::string& isa) {
   for (int pass = 0; pass < 300; ++pass) {
     const double time = seconds([&] {
       pool.run(kPieces, [&](int, int64_t i) {
-        operations[i] =
-            kernels.peak[static_cast<int>(product)](kRounds / kPieces, &sinks[i * 16]);
+        operations[i] = kernels.peak[static_cast<int>(product)](kRounds / kPieces, &sinks[i * 16]);
       });
     });
     best = std::max(best, static_cast<double>(operations[0]) * kPieces / time / 1e9);

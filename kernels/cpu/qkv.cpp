@@ -35,8 +35,8 @@ void write_value(const float* v, int head_dim, DType dtype, int offset, void* pa
 // Where a head's part of a page begins.
 void* head_page(const Tensor& pages, int64_t page, int64_t head) {
   const int64_t elements = pages.dim(2) * pages.dim(3);
-  return static_cast<char*>(pages.data) + (page * pages.dim(1) + head) * elements *
-                                              static_cast<int64_t>(dtype_bytes(pages.dtype));
+  return static_cast<char*>(pages.data) +
+         (page * pages.dim(1) + head) * elements * static_cast<int64_t>(dtype_bytes(pages.dtype));
 }
 
 void check_shapes(const QkvArgs& args, int64_t n) {

@@ -125,8 +125,8 @@ void rope(float* x, const float* cos_sin, int64_t n_angles, int64_t n) {
 
 void gelu_mul(const float* a, const float* b, int64_t n, float* out) {
   for_lanes(n, [&](int64_t i, int left) {
-    Lanes::store_n(out + i, Lanes::mul(gelu(Lanes::load_n(a + i, left)), Lanes::load_n(b + i, left)),
-                   left);
+    Lanes::store_n(out + i,
+                   Lanes::mul(gelu(Lanes::load_n(a + i, left)), Lanes::load_n(b + i, left)), left);
   });
 }
 
@@ -156,7 +156,8 @@ void exp_row(const float* x, int64_t n, float* out) {
 }
 
 void prepare(const float* x, int64_t n, void* out) {
-  for_lanes(n, [&](int64_t i, int left) { Lanes::store_input(out, i, Lanes::load_n(x + i, left)); });
+  for_lanes(n,
+            [&](int64_t i, int left) { Lanes::store_input(out, i, Lanes::load_n(x + i, left)); });
 }
 
 }  // namespace

@@ -100,7 +100,7 @@ void ThreadPool::run_chunks(int64_t n_chunks, const void* context, Function func
   int tries = 0;
   while (done_.load(std::memory_order_acquire) != static_cast<uint32_t>(n_chunks)) {
     pause();
-    if (++tries > 20000) std::this_thread::yield();  // the other one was preempted
+    if (++tries > 2000) std::this_thread::yield();  // the other one was preempted
   }
 }
 

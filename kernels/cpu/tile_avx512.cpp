@@ -12,8 +12,7 @@ struct Lanes : LanesAvx512 {
     const __m512i quiet = _mm512_or_si512(b, _mm512_set1_epi32(0x400000));
     const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
     const __m512i kept = _mm512_mask_blend_epi32(nan, up, quiet);
-    store(static_cast<float*>(out) + i,
-          floats(_mm512_and_si512(kept, _mm512_set1_epi32(-65536))));
+    store(static_cast<float*>(out) + i, floats(_mm512_and_si512(kept, _mm512_set1_epi32(-65536))));
   }
 };
 

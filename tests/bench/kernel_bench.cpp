@@ -51,8 +51,8 @@ class Bench {
         backend_(make_cpu_backend({options.dtype, options.n_threads, options.isa})),
         gigabytes_(cpu::read_bandwidth(backend_->n_threads(), options.isa)),
         gigaflops_(cpu::peak_gflops(options.dtype, backend_->n_threads(), options.isa)) {
-    std::printf("%s; probed: read %.1f GB/s, peak %.0f GFLOP/s\n",
-                backend_->description().c_str(), gigabytes_, gigaflops_);
+    std::printf("%s; probed: read %.1f GB/s, peak %.0f GFLOP/s\n", backend_->description().c_str(),
+                gigabytes_, gigaflops_);
     std::printf("%-44s %11s %11s %8s %6s %9s %6s\n", "verb, case", "best us", "median us", "GB/s",
                 "share", "GFLOP/s", "share");
   }
@@ -100,8 +100,8 @@ void bench_linear(Bench& bench, const char* verb, const std::vector<cases::Linea
     const bool head = std::string(verb) == "logits";
     const FileMatrix a(c.rows, c.cols, bench.dtype(), 1);
     const HostMatrix parts[] = {a.host(), a.host()};
-    const int64_t bytes = a.rows() * a.cols() * (pair ? 2 : 1) *
-                          static_cast<int64_t>(dtype_bytes(bench.dtype()));
+    const int64_t bytes =
+        a.rows() * a.cols() * (pair ? 2 : 1) * static_cast<int64_t>(dtype_bytes(bench.dtype()));
     std::vector<Weight> weights;
     for (int64_t i = 0; i < bench.copies(bytes); ++i) {
       weights.push_back(bench.backend().pack(std::span(parts, pair ? 2 : 1),
@@ -216,8 +216,10 @@ void bench_pack(Bench& bench) {
   if (!bench.wanted("pack")) return;
   const FileMatrix a(4096, 4096, bench.dtype(), 1);
   const HostMatrix host = a.host();
-  bench.row("pack, 4096 x 4096", 2.0 * 4096 * 4096 * static_cast<double>(dtype_bytes(bench.dtype())),
-            0, [&](int64_t) { bench.backend().pack({&host, 1}, WeightForm::stacked); });
+  bench.row("pack, 4096 x 4096",
+            2.0 * 4096 * 4096 * static_cast<double>(dtype_bytes(bench.dtype())), 0, [&](int64_t) {
+              bench.backend().pack({&host, 1}, WeightForm::stacked);
+            });
 }
 
 }  // namespace

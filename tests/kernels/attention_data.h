@@ -37,8 +37,8 @@ inline AttentionData attention_data(Backend& backend, const cases::Attention& c,
   free_pages.resize(n_pages);
   std::iota(free_pages.begin(), free_pages.end(), 0);
   std::shuffle(free_pages.begin(), free_pages.end(), generator);
-  const auto bytes = static_cast<size_t>(n_pages * c.n_kv_heads * kPageSize * c.head_dim) *
-                     dtype_bytes(dtype);
+  const auto bytes =
+      static_cast<size_t>(n_pages * c.n_kv_heads * kPageSize * c.head_dim) * dtype_bytes(dtype);
   data.k_memory = backend.allocate(bytes);
   data.v_memory = backend.allocate(bytes);
   data.k_pages = backend.kv_pages(data.k_memory.data(), dtype, n_pages, c.n_kv_heads, c.head_dim);

@@ -1,6 +1,6 @@
 // attention against the plain twin.
-#include "tests/kernels/attention_data.h"
 #include "tests/reference/attention.h"
+#include "tests/kernels/attention_data.h"
 
 namespace lapidary {
 namespace {
@@ -48,9 +48,8 @@ TEST_CASE("attention survives scores far apart", "[kernels]") {
     for (int64_t t = 0; t < 40; ++t) {
       for (int head = 0; head < 2; ++head) {
         const int64_t at = (t * 2 + head) * 16;
-        const auto expected =
-            reference::attend(data.q.data() + at, false, data.keys[0][0], data.values[0][0],
-                              data.positions[t], 0);
+        const auto expected = reference::attend(data.q.data() + at, false, data.keys[0][0],
+                                                data.values[0][0], data.positions[t], 0);
         const std::vector<float> actual(data.out.begin() + at, data.out.begin() + at + 16);
         require_close(actual, [&](int64_t i) { return expected[i]; });
       }

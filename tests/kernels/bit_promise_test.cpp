@@ -24,8 +24,13 @@ void require_promise(int64_t n_rows, const Rows& rows) {
         require_same_bits(rows(*several, 0, n_rows), all);
       }
       const auto width = static_cast<int64_t>(all.size()) / n_rows;
-      for (auto [first, n] : {std::pair<int64_t, int64_t>{0, 1}, {1, 2}, {3, 5}, {8, 7}, {15, 1},
-                              {n_rows - 1, 1}, {n_rows - 4, 4}}) {
+      for (auto [first, n] : {std::pair<int64_t, int64_t>{0, 1},
+                              {1, 2},
+                              {3, 5},
+                              {8, 7},
+                              {15, 1},
+                              {n_rows - 1, 1},
+                              {n_rows - 4, 4}}) {
         INFO("rows " << first << " to " << first + n);
         const auto part = rows(*one, first, n);
         require_same_bits(part, {all.begin() + first * width, all.begin() + (first + n) * width});
@@ -88,8 +93,8 @@ TEST_CASE("promise: norms", "[kernels]") {
     const Tensor o = view(out, {n, width});
     backend.rms_norm({rows_of(x, first, n, width), w, 1e-6F, view(normed, {n, width})});
     backend.add_norm({o, view(normed, {n, width}), w, 1e-6F, 0.7F});
-    backend.moe_combine({o, rows_of(x, first, n, width), rows_of(y, first, n, width), w, w, w,
-                         1e-6F, 0.3F});
+    backend.moe_combine(
+        {o, rows_of(x, first, n, width), rows_of(y, first, n, width), w, w, w, 1e-6F, 0.3F});
     return out;
   });
 }
@@ -131,8 +136,7 @@ TEST_CASE("promise: rope_table and qkv", "[kernels]") {
         out.insert(out.end(), q.begin() + i * heads * d, q.begin() + (i + 1) * heads * d);
         for (int64_t j = 0; j < kv_heads * d; ++j) {
           out.push_back(page_element(args.k_pages, key_index(args.k_pages, i, j / d, 3, j % d)));
-          out.push_back(
-              page_element(args.v_pages, value_index(args.v_pages, i, j / d, 3, j % d)));
+          out.push_back(page_element(args.v_pages, value_index(args.v_pages, i, j / d, 3, j % d)));
         }
       }
       return out;
@@ -187,8 +191,8 @@ TEST_CASE("promise: attention of a sequence does not see its neighbours in the b
       args.block_start = view(block_start, {2});
       args.out = view(out, {n, width});
       backend.attention(args);
-      require_same_bits(
-          out, {data.out.begin() + first * width, data.out.begin() + (first + n) * width});
+      require_same_bits(out,
+                        {data.out.begin() + first * width, data.out.begin() + (first + n) * width});
     }
   });
 }

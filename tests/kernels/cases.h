@@ -82,7 +82,11 @@ inline const std::vector<Attention>& attentions() {
       {"global prefill, 512 tokens at 2048", 8, 2, 256, 0, {{2048, 512}}, true},
       {"sliding decode", 16, 8, 256, 1024, {{4000, 1}}, true},
       {"global decode at 16K", 16, 2, 512, 0, {{16000, 1}}, true},
-      {"decode, batch 8 at 2K", 8, 4, 256, 0,
+      {"decode, batch 8 at 2K",
+       8,
+       4,
+       256,
+       0,
        {{2000, 1}, {2001, 1}, {2002, 1}, {2003, 1}, {2004, 1}, {2005, 1}, {2006, 1}, {2007, 1}},
        true},
   };

@@ -38,8 +38,12 @@ class FileMatrix {
  public:
   FileMatrix(int64_t rows, int64_t cols, DType dtype, uint32_t seed, int64_t count = 1,
              float scale = 1)
-      : values_(normals(rows * cols * count, seed, scale)), rows_(rows), cols_(cols),
-        count_(count), dtype_(dtype), bytes_(values_.size() * dtype_bytes(dtype) + 2) {
+      : values_(normals(rows * cols * count, seed, scale)),
+        rows_(rows),
+        cols_(cols),
+        count_(count),
+        dtype_(dtype),
+        bytes_(values_.size() * dtype_bytes(dtype) + 2) {
     for (size_t i = 0; i < values_.size(); ++i) set(i, values_[i]);
   }
 
@@ -58,7 +62,9 @@ class FileMatrix {
     std::memcpy(bytes_.data() + 2 + i * dtype_bytes(dtype_), from, dtype_bytes(dtype_));
   }
 
-  HostMatrix host() const { return {bytes_.data() + 2, dtype_, rows_, cols_, count_, rows_ * cols_}; }
+  HostMatrix host() const {
+    return {bytes_.data() + 2, dtype_, rows_, cols_, count_, rows_ * cols_};
+  }
   const float* row(int64_t r, int64_t matrix = 0) const {
     return values_.data() + (matrix * rows_ + r) * cols_;
   }
@@ -105,8 +111,8 @@ inline void require_close(const std::vector<float>& actual,
     const reference::Bounded e = expected(i);
     const double a = actual[i];
     const bool special = !std::isfinite(a) || !std::isfinite(e.value);
-    const bool same_special = std::isnan(a) == std::isnan(e.value) &&
-                              (std::isnan(a) || a == e.value);
+    const bool same_special =
+        std::isnan(a) == std::isnan(e.value) && (std::isnan(a) || a == e.value);
     if (special ? same_special : std::fabs(a - e.value) <= e.error) continue;
     FAIL("element " << i << ": got " << a << ", expected " << e.value << " within " << e.error);
   }

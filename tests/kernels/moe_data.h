@@ -18,7 +18,8 @@ inline std::vector<int32_t> routing_of(const cases::Moe& c, uint32_t seed) {
   std::iota(all.begin(), all.end(), 0);
   for (int64_t t = 0; t < c.n_tokens; ++t) {
     if (c.routing == cases::Routing::random) std::shuffle(all.begin(), all.end(), generator);
-    const int32_t first = c.routing == cases::Routing::few_experts ? 3 + static_cast<int32_t>(t % 2) : 0;
+    const int32_t first =
+        c.routing == cases::Routing::few_experts ? 3 + static_cast<int32_t>(t % 2) : 0;
     for (int j = 0; j < c.top_k; ++j) experts.push_back(all[first + j]);
   }
   return experts;
@@ -37,9 +38,12 @@ struct MoeData {
     const HostMatrix down_host = down.host();
     packed_gate_up = backend.pack(parts, WeightForm::gate_up);
     packed_down = backend.pack({&down_host, 1}, WeightForm::stacked);
-    args = {view(x, {c.n_tokens, c.hidden}),     view(experts, {c.n_tokens, c.top_k}),
-            view(weights, {c.n_tokens, c.top_k}), &packed_gate_up,
-            &packed_down,                        view(out, {c.n_tokens, c.hidden})};
+    args = {view(x, {c.n_tokens, c.hidden}),
+            view(experts, {c.n_tokens, c.top_k}),
+            view(weights, {c.n_tokens, c.top_k}),
+            &packed_gate_up,
+            &packed_down,
+            view(out, {c.n_tokens, c.hidden})};
   }
   MoeData(const MoeData&) = delete;
 

@@ -74,8 +74,7 @@ TEST_CASE("moe_ffn equals its plain twin for every routing", "[kernels]") {
         for (int64_t t = 0; t < c.n_tokens; ++t) {
           expected.push_back(expected_row(data, c, t, backend.compute_dtype() == DType::bf16));
         }
-        require_close(data.out,
-                      [&](int64_t i) { return expected[i / c.hidden][i % c.hidden]; });
+        require_close(data.out, [&](int64_t i) { return expected[i / c.hidden][i % c.hidden]; });
       }
     }
   });
@@ -83,8 +82,8 @@ TEST_CASE("moe_ffn equals its plain twin for every routing", "[kernels]") {
 
 TEST_CASE("moe_route picks the experts and weights of its plain twin", "[kernels]") {
   each_backend([](Backend& backend) {
-    for (auto [n_experts, hidden, top_k] : {std::tuple<int, int, int>{128, 96, 8}, {10, 33, 3},
-                                            {4, 16, 4}, {1, 16, 1}}) {
+    for (auto [n_experts, hidden, top_k] :
+         {std::tuple<int, int, int>{128, 96, 8}, {10, 33, 3}, {4, 16, 4}, {1, 16, 1}}) {
       INFO(n_experts << " experts, hidden " << hidden << ", top " << top_k);
       const FileMatrix proj(n_experts, hidden, DType::bf16, 1);
       const int64_t n = 9;

@@ -39,8 +39,8 @@ TEST_CASE("rms_norm equals its plain twin for every width, also in place", "[ker
       const auto expected = normed(x, weight);
       require_close(out, [&](int64_t i) { return near(expected[i], std::fabs(expected[i])); });
       auto in_place = x;
-      backend.rms_norm({view(in_place, {kTokens, n}), view(weight, {n}), 1e-6F,
-                        view(in_place, {kTokens, n})});
+      backend.rms_norm(
+          {view(in_place, {kTokens, n}), view(weight, {n}), 1e-6F, view(in_place, {kTokens, n})});
       require_same_bits(in_place, out);
     }
   });
@@ -68,8 +68,8 @@ TEST_CASE("add_norm adds the normed row and scales the stream", "[kernels]") {
       auto h = before;
       auto x = normals(kTokens * n, 2, 5);
       auto weight = normals(n, 3);
-      backend.add_norm({view(h, {kTokens, n}), view(x, {kTokens, n}), view(weight, {n}), 1e-6F,
-                        0.25F});
+      backend.add_norm(
+          {view(h, {kTokens, n}), view(x, {kTokens, n}), view(weight, {n}), 1e-6F, 0.25F});
       const auto y = normed(x, weight);
       require_close(h, [&](int64_t i) {
         return near((before[i] + y[i]) * 0.25, std::fabs(before[i]) + std::fabs(y[i]));
@@ -109,9 +109,9 @@ TEST_CASE("moe_combine norms both branches, their sum, and adds it", "[kernels]"
         const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + kEps);
         for (int64_t k = 0; k < n; ++k) {
           const double h_before = before[from + k];
-          expected.push_back(near((h_before + y[k]) * 0.5,
-                                  std::fabs(h_before) + std::fabs(y[k]) +
-                                      parts * scale * std::fabs(weight[k])));
+          expected.push_back(
+              near((h_before + y[k]) * 0.5,
+                   std::fabs(h_before) + std::fabs(y[k]) + parts * scale * std::fabs(weight[k])));
         }
       }
       require_close(h, [&](int64_t i) { return expected[i]; });

@@ -4,8 +4,7 @@
 
 namespace lapidary {
 
-TEST_CASE("ple_inputs joins the normed projection and the table row, layer by layer",
-          "[kernels]") {
+TEST_CASE("ple_inputs joins the normed projection and the table row, layer by layer", "[kernels]") {
   each_backend([](Backend& backend) {
     for (DType dtype : {DType::bf16, DType::f16, DType::f32}) {
       for (int64_t dim : {16, 20}) {

@@ -80,7 +80,8 @@ void check_qkv(Backend& backend, const QkvCase& c, DType kv_dtype) {
     for (int64_t head = 0; head < c.n_heads + (c.writes ? c.n_kv_heads : 0); ++head) {
       INFO("token " << t << ", head " << head);
       const bool is_q = head < c.n_heads;
-      const auto rotated = head_of(row + head * d, c.head_dim, (is_q ? q_norm : k_norm).data(), angles);
+      const auto rotated =
+          head_of(row + head * d, c.head_dim, (is_q ? q_norm : k_norm).data(), angles);
       const int64_t kv_head = head - c.n_heads;
       std::vector<float> actual(d);
       for (int64_t i = 0; i < d; ++i) {
@@ -112,14 +113,14 @@ TEST_CASE("rope_table has sine and cosine of the once rounded angle, to the last
   each_backend([](Backend& backend) {
     std::vector<int32_t> positions = {0, 1, 511, 32768, 131071, 262143};
     std::vector<float> inv_freq;
-    for (int i = 0; i < 37; ++i) inv_freq.push_back(std::pow(10000.0F, -static_cast<float>(i) / 37.0F));
+    for (int i = 0; i < 37; ++i)
+      inv_freq.push_back(std::pow(10000.0F, -static_cast<float>(i) / 37.0F));
     const int64_t n = 6;
     const int64_t angles = 37;
     std::vector<float> out(n * 2 * angles);
     backend.rope_table({view(positions, {n}), view(inv_freq, {angles}), view(out, {n, 2, angles})});
     require_close(out, [&](int64_t i) {
-      const double angle =
-          reference::rope_angle(positions[i / (2 * angles)], inv_freq[i % angles]);
+      const double angle = reference::rope_angle(positions[i / (2 * angles)], inv_freq[i % angles]);
       const double expected = i / angles % 2 == 0 ? std::cos(angle) : std::sin(angle);
       return reference::Bounded{expected, reference::kUnit * std::fabs(expected)};
     });

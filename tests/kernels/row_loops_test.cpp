@@ -18,7 +18,8 @@ void each_table(const std::function<void(const cpu::Kernels&)>& body) {
 
 std::vector<float> steps(float from, float to, int n) {
   std::vector<float> x(n);
-  for (int i = 0; i < n; ++i) x[i] = from + (to - from) * (static_cast<float>(i) / static_cast<float>(n - 1));
+  for (int i = 0; i < n; ++i)
+    x[i] = from + (to - from) * (static_cast<float>(i) / static_cast<float>(n - 1));
   return x;
 }
 

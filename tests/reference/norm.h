@@ -8,8 +8,7 @@
 namespace lapidary::reference {
 
 // weight may be null: ones.
-inline std::vector<double> rms_norm(const std::vector<double>& x, const float* weight,
-                                    double eps) {
+inline std::vector<double> rms_norm(const std::vector<double>& x, const float* weight, double eps) {
   double squares = 0;
   for (double v : x) squares += v * v;
   const double scale = 1 / std::sqrt(squares / static_cast<double>(x.size()) + eps);
