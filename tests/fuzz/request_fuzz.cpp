@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
+#include "server/api/api_error.h"
 #include "server/api/chat_completions.h"
 #include "server/api/completions.h"
 #include "server/api/tokenize.h"
