@@ -9,12 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <span>
 
 namespace lapidary {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr size_t kBufferBytes = 16 << 10;
+constexpr int kMaxDiscards = 64;  // buffers; a client may send faster than we read
 constexpr std::chrono::milliseconds kLingerTime{1000};
 
 int wait_ms(Clock::time_point deadline) {
@@ -22,15 +24,19 @@ int wait_ms(Clock::time_point deadline) {
   return static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30));
 }
 
-// poll(2) on one descriptor until the deadline. True when an event came.
-bool wait_for(int fd, short events, Clock::time_point deadline) {
+// poll(2) until the deadline. True when an event came.
+bool wait_for(std::span<pollfd> entries, Clock::time_point deadline) {
   for (;;) {
-    pollfd entry{fd, events, 0};
-    const int n = ::poll(&entry, 1, wait_ms(deadline));
+    const int n = ::poll(entries.data(), entries.size(), wait_ms(deadline));
     if (n > 0) return true;
     if (n < 0 && errno == EINTR) continue;
     return false;
   }
+}
+
+bool wait_for(int fd, short events, Clock::time_point deadline) {
+  pollfd entry{fd, events, 0};
+  return wait_for({&entry, 1}, deadline);
 }
 
 std::chrono::milliseconds time_for(size_t bytes, const ConnectionLimits& limits) {
@@ -54,13 +60,10 @@ bool Connection::wait_for_request() {
   in_head_ = true;
   head_bytes_ = head_lines_ = line_bytes_ = body_bytes_ = 0;
   last_ = 0;
-  const auto deadline = Clock::now() + limits_.idle;
-  while (begin_ == end_) {
-    std::array<pollfd, 2> entries{{{fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}}};
-    const int n = ::poll(entries.data(), entries.size(), wait_ms(deadline));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0 || entries[1].revents != 0) return false;
-    if (receive(deadline) <= 0) return false;
+  chunks_.reset();
+  if (begin_ == end_ && receive(Clock::now() + limits_.idle) <= 0) {
+    fault_ = ReadFault::none;  // there is no request that it could be a fault of
+    return false;
   }
   phase_start_ = Clock::now();
   return true;
@@ -77,33 +80,41 @@ ssize_t Connection::read(char* out, size_t size) {
   if (in_head_) {
     if (size == 0) return 0;
     *out = buffer_[begin_++];
-    return take_head_byte(*out) ? 1 : fail(ReadFault::head_too_large);
+    const ReadFault fault = take_head_byte(*out);
+    return fault == ReadFault::none ? 1 : fail(fault);
   }
   const size_t n = std::min(size, end_ - begin_);
   std::copy_n(buffer_.data() + begin_, n, out);
   begin_ += n;
-  body_bytes_ += n;
-  if (body_bytes_ > 2 * limits_.body_bytes + limits_.head_bytes) {
-    return fail(ReadFault::body_too_large);
-  }
-  return static_cast<ssize_t>(n);
+  const ReadFault fault = take_body({out, n});
+  return fault == ReadFault::none ? static_cast<ssize_t>(n) : fail(fault);
 }
 
-bool Connection::take_head_byte(char c) {
+ReadFault Connection::take_body(std::string_view bytes) {
+  body_bytes_ += bytes.size();
+  if (body_bytes_ > 2 * limits_.body_bytes + limits_.head_bytes) return ReadFault::body_too_large;
+  return chunks_ && !chunks_->take(bytes) ? ReadFault::malformed : ReadFault::none;
+}
+
+ReadFault Connection::take_head_byte(char c) {
   ++head_bytes_;
   ++line_bytes_;
   const char before = last_;
   last_ = c;
+  // A line ends with both. A reader that takes one alone for the end sees other headers than we do.
+  if ((before == '\r') != (c == '\n')) return ReadFault::malformed;
   if (c == '\n') {
-    if (before == '\r' && line_bytes_ == 2) {
+    if (line_bytes_ == 2) {
       in_head_ = false;
       phase_start_ = Clock::now();
     }
     ++head_lines_;
     line_bytes_ = 0;
   }
-  return head_bytes_ <= limits_.head_bytes && head_lines_ <= limits_.head_lines &&
-         line_bytes_ <= limits_.line_bytes;
+  if (line_bytes_ > limits_.line_bytes && head_lines_ == 0) return ReadFault::line_too_long;
+  const bool fits = head_bytes_ <= limits_.head_bytes && head_lines_ <= limits_.head_lines &&
+                    line_bytes_ <= limits_.line_bytes;
+  return fits ? ReadFault::none : ReadFault::head_too_large;
 }
 
 Connection::Clock::time_point Connection::read_deadline() const {
@@ -118,7 +129,9 @@ ssize_t Connection::fail(ReadFault fault) {
 
 ssize_t Connection::receive(Clock::time_point deadline) {
   for (;;) {
-    if (!wait_for(fd_, POLLIN, deadline)) return fail(ReadFault::too_slow);
+    std::array<pollfd, 2> entries{{{fd_, POLLIN, 0}, {stop_fd_, POLLIN, 0}}};
+    if (!wait_for(entries, deadline)) return fail(ReadFault::too_slow);
+    if (entries[1].revents != 0) return fail(ReadFault::stopping);
     const ssize_t n = ::recv(fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (n > 0) {
       begin_ = 0;
@@ -160,9 +173,16 @@ bool Connection::peer_gone() const {
 // to the client. So: end our side, then read the rest away for a short while.
 void Connection::linger() {
   if (peer_closed_) return;
-  ::shutdown(fd_, SHUT_WR);
+  hang_up();
   const auto deadline = Clock::now() + kLingerTime;
   while (Clock::now() < deadline && receive(deadline) > 0) {
+  }
+}
+
+void Connection::hang_up() {
+  ::shutdown(fd_, SHUT_WR);
+  for (int i = 0; i < kMaxDiscards; ++i) {
+    if (::recv(fd_, buffer_.data(), buffer_.size(), MSG_DONTWAIT) <= 0) return;
   }
 }
 

@@ -6,10 +6,13 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include <sys/types.h>
+
+#include "server/http/chunk_guard.h"
 
 namespace lapidary {
 
@@ -25,11 +28,20 @@ struct ConnectionLimits {
 };
 
 // Why reading stopped.
-enum class ReadFault { none, closed, too_slow, head_too_large, body_too_large };
+enum class ReadFault {
+  none,
+  closed,
+  too_slow,
+  line_too_long,  // the request line
+  head_too_large,
+  body_too_large,
+  malformed,  // lines or chunks that another reader would cut elsewhere
+  stopping,   // the server stops, and the request was not complete yet
+};
 
 class Connection {
  public:
-  // `stop_fd` becomes readable when the server stops: idle connections then end.
+  // `stop_fd` becomes readable when the server stops: idle connections and uploads then end.
   Connection(int fd, const ConnectionLimits& limits, int stop_fd);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -49,8 +61,13 @@ class Connection {
   // The peer closed its side or reset the connection.
   bool peer_gone() const;
 
+  // The body that follows is in chunks; its framing is checked as it is read.
+  void expect_chunks() { chunks_.emplace(); }
+
   // Input will stay unread: closing reads some of it away first (see linger()).
   void abandon_input() { abandoned_ = true; }
+  // Ends our side and reads away what has come, without waiting for more.
+  void hang_up();
 
   int fd() const { return fd_; }
 
@@ -61,7 +78,8 @@ class Connection {
   ssize_t receive(Clock::time_point deadline);
   Clock::time_point read_deadline() const;
   ssize_t fail(ReadFault fault);
-  bool take_head_byte(char c);  // false: a limit is broken
+  ReadFault take_head_byte(char c);
+  ReadFault take_body(std::string_view bytes);
   void linger();
 
   const int fd_;
@@ -74,6 +92,7 @@ class Connection {
   size_t head_bytes_ = 0, head_lines_ = 0, line_bytes_ = 0;
   char last_ = 0;
   size_t body_bytes_ = 0;
+  std::optional<ChunkGuard> chunks_;
   Clock::time_point phase_start_;  // of the head, then of the body
   bool peer_closed_ = false, abandoned_ = false;
   ReadFault fault_ = ReadFault::none;

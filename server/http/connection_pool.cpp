@@ -8,7 +8,6 @@
 namespace lapidary {
 namespace {
 
-constexpr size_t kMaxRefusals = 256;
 thread_local bool refusing = false;
 
 }  // namespace
@@ -20,21 +19,19 @@ ConnectionPool::~ConnectionPool() { shutdown(); }
 
 bool ConnectionPool::is_refusing() { return refusing; }
 
-bool ConnectionPool::run(std::function<void()> job) {
+void ConnectionPool::run(std::function<void()> job) {
   const std::lock_guard lock(mutex_);
   if (jobs_.size() < idle_) {
     jobs_.push_back(std::move(job));
     work_.notify_one();
-    return true;
+    return;
   }
   if (threads_.size() < max_threads_ && start_thread()) {
     jobs_.push_back(std::move(job));
-    return true;
+    return;
   }
-  if (refusals_.size() >= kMaxRefusals) return false;
   refusals_.push_back(std::move(job));
   refusal_work_.notify_one();
-  return true;
 }
 
 bool ConnectionPool::start_thread() {

@@ -1,6 +1,7 @@
 // The threads that serve connections: one each, started when needed, kept afterwards, never more
-// than the limit. A job beyond the limit is not queued: it runs on one extra thread with
-// is_refusing() true, to tell the client so and hang up. Thread-safe.
+// than the limit. A job beyond the limit does not wait for one of them: it runs on one extra thread
+// with is_refusing() true, to tell the client so and hang up. No job is ever dropped, since a job
+// owns its socket; so a refusal must never wait. Thread-safe.
 #pragma once
 
 #include <condition_variable>
@@ -20,8 +21,7 @@ class ConnectionPool {
   ConnectionPool(const ConnectionPool&) = delete;
   ConnectionPool& operator=(const ConnectionPool&) = delete;
 
-  // False when even the refusals pile up: then the caller drops the connection.
-  bool run(std::function<void()> job);
+  void run(std::function<void()> job);
   // Returns when all jobs have ended. Idempotent.
   void shutdown();
 

@@ -21,13 +21,14 @@
 #include "config/startup_error.h"
 #include "server/api/api_error.h"
 #include "server/http/connection_pool.h"
+#include "server/http/peer_limit.h"
 #include "server/http/request_policy.h"
 
 namespace lapidary {
 namespace {
 
 constexpr int kBacklog = 4096;
-constexpr size_t kMaxPathBytes = 1024;
+constexpr size_t kMaxPathBytes = 256;
 
 // What this thread is doing for its connection; the library's callbacks have no room for it.
 struct Exchange {
@@ -35,6 +36,10 @@ struct Exchange {
   std::string request_id;
   bool routed = false;  // our handlers saw the request, so its framing is understood
   bool close = false;
+  bool answered = false;  // some of an answer was written
+  // For the log: the route's own path, since a client's may hold anything.
+  std::string method, path;
+  int status = 0;
 };
 thread_local Exchange* exchange = nullptr;
 
@@ -50,6 +55,7 @@ class ConnectionStream : public httplib::Stream {
   bool is_peer_alive() const { return !connection_.peer_gone(); }
   ssize_t read(char* out, size_t size) { return connection_.read(out, size); }
   ssize_t write(const char* bytes, size_t size) {
+    exchange->answered = true;
     return connection_.write({bytes, size}) ? static_cast<ssize_t>(size) : -1;
   }
   // No names or addresses are made for a request: nothing here uses them.
@@ -68,14 +74,21 @@ class PoolQueue : public httplib::TaskQueue {
  public:
   using Result = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::function<void()>{}));
 
-  explicit PoolQueue(size_t max_threads) : pool_(max_threads) {}
+  // `on_shutdown` tells the connections that nobody waits for them any longer.
+  PoolQueue(size_t max_threads, std::function<void()> on_shutdown)
+      : on_shutdown_(std::move(on_shutdown)), pool_(max_threads) {}
 
   Result enqueue(std::function<void()> job) override {
-    return static_cast<Result>(pool_.run(std::move(job)));
+    pool_.run(std::move(job));
+    return static_cast<Result>(true);
   }
-  void shutdown() override { pool_.shutdown(); }
+  void shutdown() override {
+    on_shutdown_();
+    pool_.shutdown();
+  }
 
  private:
+  const std::function<void()> on_shutdown_;
   ConnectionPool pool_;
 };
 
@@ -90,6 +103,7 @@ class SinkWriter : public BodyWriter {
     return alive_;
   }
   bool client_gone() override { return !alive_ || connection_.peer_gone(); }
+  void close_connection() override { exchange->close = true; }
 
  private:
   httplib::DataSink& sink_;
@@ -114,10 +128,14 @@ void set_error(httplib::Response& response, const ApiError& error) {
 // Answers that the library gives by itself (a bad request line, a wrong range) have no body.
 ApiError library_error(int status) {
   switch (exchange->connection->fault()) {
+    case ReadFault::line_too_long:
+      return api_error::bad_http(414, "invalid_request", "The request's URL is too long.");
     case ReadFault::head_too_large:
       return api_error::bad_http(431, "invalid_request", "The request's headers are too large.");
     case ReadFault::too_slow:
       return api_error::bad_http(408, "request_timeout", "The request came too slowly.");
+    case ReadFault::stopping:
+      return api_error::draining();
     default:
       break;
   }
@@ -138,10 +156,29 @@ std::string read_body(const httplib::ContentReader& reader, size_t max_bytes) {
   if (fault == ReadFault::too_slow) {
     throw api_error::bad_http(408, "request_timeout", "The request's body came too slowly.");
   }
+  if (fault == ReadFault::stopping) throw api_error::draining();
+  if (fault == ReadFault::malformed) {
+    throw api_error::bad_http(400, "invalid_request", "The chunks of the request are malformed.");
+  }
   if (!complete) {
     throw api_error::bad_http(400, "invalid_request", "The request's body is incomplete.");
   }
   return body;
+}
+
+// An answer that does not go through the library; the connection ends behind it.
+void write_error(Connection& connection, const ApiError& error) {
+  const std::string body = error.body();
+  std::string text = "HTTP/1.1 " + std::to_string(error.status) +
+                     " Error\r\nContent-Type: application/json\r\nX-Request-Id: " +
+                     exchange->request_id + "\r\nConnection: close\r\nContent-Length: " +
+                     std::to_string(body.size()) + "\r\n";
+  if (error.retry_after_s > 0) {
+    text += "Retry-After: " + std::to_string(error.retry_after_s) + "\r\n";
+  }
+  connection.write(text + "\r\n" + body);
+  exchange->status = error.status;
+  exchange->close = true;
 }
 
 // Descriptors for every connection, where the system lets us have them.
@@ -160,14 +197,18 @@ void raise_descriptor_limit(size_t wanted) {
 class HttpServer::Listener : public httplib::Server {
  public:
   explicit Listener(HttpOptions options)
-      : options_(std::move(options)), stop_fd_(::eventfd(0, EFD_CLOEXEC)) {
+      : options_(std::move(options)),
+        stop_fd_(::eventfd(0, EFD_CLOEXEC)),
+        peers_(options_.max_connections) {
     policy_.max_body_bytes = options_.limits.body_bytes;
     policy_.allowed_hosts = RequestPolicy::hosts_of(options_.host);
     set_payload_max_length(options_.limits.body_bytes);
     set_keep_alive_max_count(options_.max_requests_per_connection);
     set_keep_alive_timeout(
         std::chrono::duration_cast<std::chrono::seconds>(options_.limits.idle).count());
-    new_task_queue = [this] { return new PoolQueue(options_.max_connections); };
+    new_task_queue = [this] {
+      return new PoolQueue(options_.max_connections, [this] { end_connections(); });
+    };
     set_socket_options([this](socket_t fd) {
       const int on = 1;
       setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -178,6 +219,7 @@ class HttpServer::Listener : public httplib::Server {
     });
     set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
       response.set_header("X-Request-Id", exchange->request_id);
+      exchange->status = response.status;
       if (!exchange->close) return;
       response.headers.erase("Keep-Alive");
       response.headers.erase("Connection");
@@ -197,7 +239,7 @@ class HttpServer::Listener : public httplib::Server {
     const bool prefix = path.ends_with("/*");
     const std::string plain = prefix ? path.substr(0, path.size() - 1) : path;
     routes_.push_back({method, plain, prefix});
-    const std::string pattern = prefix ? plain + ".+" : plain;
+    const std::string pattern = prefix ? plain + "[\\s\\S]+" : plain;  // `.` takes no line ends
     const auto shared = std::make_shared<HttpHandler>(std::move(handler));
     if (method == "GET") {
       Get(pattern, [this, shared](const httplib::Request& request, httplib::Response& response) {
@@ -230,12 +272,19 @@ class HttpServer::Listener : public httplib::Server {
     return port;
   }
 
-  void serve() { listen_after_bind(); }
+  bool serve() {
+    const bool ended_well = listen_after_bind();
+    listen_fd_ = -1;  // the library closed it
+    return ended_well || stopping_;
+  }
 
+  // The library's own stop() does nothing until its loop has begun, and closes a descriptor that
+  // the loop may have closed already. A socket that is shut down fails the loop's accept(), now or
+  // when it comes to it.
   void stop_serving() {
-    const uint64_t one = 1;
-    [[maybe_unused]] const ssize_t n = ::write(stop_fd_, &one, sizeof one);
-    stop();
+    stopping_ = true;
+    end_connections();
+    ::shutdown(listen_fd_, SHUT_RDWR);
   }
 
   int active() const { return active_.load(); }
@@ -250,18 +299,26 @@ class HttpServer::Listener : public httplib::Server {
     }
   };
 
+  void end_connections() {
+    const uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = ::write(stop_fd_, &one, sizeof one);
+  }
+
   // The library calls this on a pool thread for every accepted socket.
   bool process_and_close_socket(socket_t fd) override {
     Connection connection(fd, options_.limits, stop_fd_);
     Exchange mine;
     mine.connection = &connection;
     exchange = &mine;
-    if (ConnectionPool::is_refusing()) {
-      refuse(connection);
+    const PeerLimit::Place place = peers_.enter(PeerLimit::peer_of(fd));
+    if (ConnectionPool::is_refusing() || !place) {
+      mine.request_id = new_request_id();
+      write_error(connection, api_error::overloaded());
+      connection.hang_up();  // a refusal must not wait for its client
     } else {
       serve_requests(connection);
+      if (mine.close) connection.abandon_input();
     }
-    if (mine.close) connection.abandon_input();
     exchange = nullptr;
     return true;
   }
@@ -270,7 +327,8 @@ class HttpServer::Listener : public httplib::Server {
     ConnectionStream stream(connection);
     for (size_t left = options_.max_requests_per_connection; left > 0; --left) {
       if (!connection.wait_for_request()) return;
-      *exchange = Exchange{&connection, new_request_id(), false, false};
+      const auto start = std::chrono::steady_clock::now();
+      *exchange = Exchange{.connection = &connection, .request_id = new_request_id()};
       active_.fetch_add(1);
       bool client_closes = false, ok = false;
       try {
@@ -278,11 +336,24 @@ class HttpServer::Listener : public httplib::Server {
       } catch (const std::exception& error) {
         spdlog::error("request {}: {}", exchange->request_id, error.what());
       }
+      if (!ok && !exchange->answered && connection.fault() > ReadFault::closed) {
+        write_error(connection, library_error(400));  // the library says nothing to half a line
+      }
       active_.fetch_sub(1);
+      log_request(start);
       // A request that never reached routing was not understood: its rest may be anything.
       if (!exchange->routed || connection.fault() != ReadFault::none) exchange->close = true;
       if (!ok || client_closes || exchange->close) return;
     }
+  }
+
+  // One line a request; what probes ask for all the time is for debugging only.
+  static void log_request(std::chrono::steady_clock::time_point start) {
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    const bool is_probe = exchange->path == "/health" || exchange->path == "/ready";
+    spdlog::log(is_probe ? spdlog::level::debug : spdlog::level::info, "{} {} {} {} {:.1f} ms",
+                exchange->request_id, exchange->method.empty() ? "-" : exchange->method,
+                exchange->path.empty() ? "-" : exchange->path, exchange->status, took.count());
   }
 
   // The library's entry point, which newer versions gave more parameters.
@@ -297,17 +368,6 @@ class HttpServer::Listener : public httplib::Server {
     } else {
       return self.process_request(stream, "", 0, "", 0, last, closed, prepare);
     }
-  }
-
-  void refuse(Connection& connection) {
-    const ApiError error = api_error::overloaded();
-    const std::string body = error.body();
-    connection.write(
-        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
-        "Retry-After: " +
-        std::to_string(error.retry_after_s) + "\r\nConnection: close\r\nContent-Length: " +
-        std::to_string(body.size()) + "\r\n\r\n" + body);
-    exchange->close = true;
   }
 
   HandlerResponse admit(const httplib::Request& request, httplib::Response& response) {
@@ -328,6 +388,7 @@ class HttpServer::Listener : public httplib::Server {
     const bool has_body =
         request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
     if (has_body && (error || request.method != "POST")) exchange->close = true;
+    if (!error && request.has_header("Transfer-Encoding")) exchange->connection->expect_chunks();
     if (!error) return HandlerResponse::Unhandled;
     set_error(response, *error);
     return HandlerResponse::Handled;
@@ -341,6 +402,8 @@ class HttpServer::Listener : public httplib::Server {
     std::string allowed;
     for (const Route& route : routes_) {
       if (!route.matches(request.path)) continue;
+      exchange->method = route.method;
+      exchange->path = route.path;
       if (route.method == request.method) return std::nullopt;
       if (route.method == "GET" && request.method == "HEAD") return std::nullopt;
       allowed = route.method;
@@ -395,9 +458,11 @@ class HttpServer::Listener : public httplib::Server {
 
   const HttpOptions options_;
   const int stop_fd_;
+  PeerLimit peers_;
   RequestPolicy policy_;
   std::vector<Route> routes_;
-  int listen_fd_ = -1;
+  std::atomic<int> listen_fd_{-1};
+  std::atomic<bool> stopping_{false};
   std::atomic<int> active_{0};
 };
 
@@ -409,7 +474,7 @@ void HttpServer::route(const std::string& method, const std::string& path, HttpH
   listener_->add_route(method, path, std::move(handler));
 }
 int HttpServer::bind() { return listener_->take_address(); }
-void HttpServer::run() { listener_->serve(); }
+bool HttpServer::run() { return listener_->serve(); }
 void HttpServer::stop() { listener_->stop_serving(); }
 int HttpServer::active_requests() const { return listener_->active(); }
 

@@ -2,7 +2,8 @@
 // one place where that happens) and streams answers. Each connection has a thread of its own for
 // as long as it is open, so the number of connections is the limit on streams. The only users of
 // the HTTP library are this class's own source file.
-// Refuses at once, with 503 and Retry-After, connections beyond the limit.
+// Refuses at once, with 503 and Retry-After, connections beyond the limit, and those of one
+// address beyond half of it (http/peer_limit.h).
 #pragma once
 
 #include <cstddef>
@@ -34,9 +35,11 @@ class HttpServer {
 
   // Takes the address; returns the port. Throws StartupError.
   int bind();
-  // Serves until stop(); returns when every connection has ended.
-  void run();
-  // From any thread. Requests that are being answered are finished first.
+  // Serves until stop(); returns when every connection has ended. False: nobody stopped it, the
+  // listening socket failed.
+  bool run();
+  // From any thread, also before run(). Requests that are being answered are finished first;
+  // uploads that are not complete are cut.
   void stop();
 
   // Requests whose answer is not complete yet.

@@ -28,6 +28,8 @@ class BodyWriter {
   // Sends all of it. False once the client is gone or takes too long; then stop.
   virtual bool write(std::string_view bytes) = 0;
   virtual bool client_gone() = 0;
+  // The connection ends with this body: what was sent of it is not a complete answer.
+  virtual void close_connection() = 0;
 };
 
 struct HttpResponse {

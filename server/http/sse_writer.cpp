@@ -18,14 +18,16 @@ void SseWriter::fail(std::string_view error_json) {
   begin_frame() += error_json;
   end_frame();
   done();
+  body_.close_connection();
 }
 
 void SseWriter::done() { pending_ += "data: [DONE]\n\n"; }
 
 bool SseWriter::flush() {
+  // Tokens may come for long without anything to show: a hidden thought, a held stop string.
+  if (pending_.empty()) return ping_if_due();
   // A client that left is seen here even when the kernel still takes what is written.
   if (body_.client_gone()) return false;
-  if (pending_.empty()) return true;
   const bool written = body_.write(pending_);
   pending_.clear();
   last_ = Clock::now();

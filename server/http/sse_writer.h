@@ -19,11 +19,11 @@ class SseWriter {
   // Begins a frame; the caller appends one line of JSON and calls end_frame().
   std::string& begin_frame();
   void end_frame();
-  // An error of a stream that already began, then the end mark.
+  // An error of a stream that already began, then the end mark; the connection closes behind it.
   void fail(std::string_view error_json);
   void done();  // the end mark
 
-  // These return false once the client is gone.
+  // These return false once the client is gone. Without anything to send, flush() pings if due.
   bool flush();
   bool ping_if_due();
 

@@ -89,8 +89,10 @@ class TextBody : public BodyWriter {
     return true;
   }
   bool client_gone() override { return false; }
+  void close_connection() override { closed = true; }
 
   std::string text;
+  bool closed = false;
 };
 
 using Endpoint = HttpResponse (*)(const HttpRequest&, const Service&);

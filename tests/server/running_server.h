@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 #include "server/api/routes.h"
 #include "server/http/http_server.h"
 #include "tests/server/api_world.h"
@@ -14,9 +16,10 @@ namespace lapidary {
 class RunningServer {
  public:
   explicit RunningServer(HttpOptions options = fast_options()) : server_(std::move(options)) {
+    spdlog::set_level(spdlog::level::warn);
     add_routes(server_, world.service);
     port = server_.bind();
-    thread_ = std::thread([this] { server_.run(); });
+    thread_ = std::thread([this] { ended_well_ = server_.run(); });
   }
   ~RunningServer() { stop(); }
 
@@ -24,6 +27,11 @@ class RunningServer {
     if (!thread_.joinable()) return;
     server_.stop();
     thread_.join();
+  }
+  // Waits until the server ends by itself; what run() returned.
+  bool wait() {
+    thread_.join();
+    return ended_well_;
   }
   int active_requests() const { return server_.active_requests(); }
 
@@ -44,6 +52,7 @@ class RunningServer {
  private:
   HttpServer server_;
   std::thread thread_;
+  bool ended_well_ = false;
 };
 
 // Waits for something that another thread does; false after ten seconds.
