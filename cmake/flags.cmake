@@ -2,7 +2,7 @@
 add_library(lapidary_flags INTERFACE)
 target_include_directories(lapidary_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(lapidary_flags INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Wno-restrict
   -fno-math-errno -ffp-contract=off $<$<BOOL:${LAPIDARY_WERROR}>:-Werror>)
 target_link_libraries(lapidary_flags INTERFACE Threads::Threads)
 if(LAPIDARY_SANITIZE)

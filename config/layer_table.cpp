@@ -125,13 +125,20 @@ void set_donors(const ConfigObject& text, std::vector<LayerConfig>& layers, int 
   }
 }
 
+// One rotary table serves all layers of a kind, so they must agree on the size of a head.
 void check_heads(const ConfigObject& text, const std::vector<LayerConfig>& layers) {
+  std::optional<int> head_dim[2];
   for (size_t l = 0; l < layers.size(); ++l) {
     const LayerConfig& layer = layers[l];
     const std::string which = " (layer " + std::to_string(l) + ")";
     if (layer.head_dim % kHeadDimUnit != 0) {
       text.refuse("head_dim", "must be a multiple of " + std::to_string(kHeadDimUnit) + which);
     }
+    auto& of_kind = head_dim[layer.kind == LayerKind::global ? 1 : 0];
+    if (of_kind.value_or(layer.head_dim) != layer.head_dim) {
+      text.refuse("head_dim", "differs between layers of one kind" + which);
+    }
+    of_kind = layer.head_dim;
     if (layer.n_heads % layer.n_kv_heads != 0) {
       text.refuse("num_attention_heads", "must be a multiple of num_key_value_heads, " +
                                              std::to_string(layer.n_kv_heads) + which);

@@ -160,12 +160,12 @@ std::string read_dtype(const ConfigObject& file, const ConfigObject& text) {
 
 std::vector<int32_t> narrowed(const std::vector<int64_t>& ids) { return {ids.begin(), ids.end()}; }
 
-// Placeholders and marks of media. Ids beyond the vocabulary (a small model with the official
-// defaults) can be neither given nor produced, so they are left out.
-std::vector<int32_t> read_media_ids(const ConfigObject& file, int vocab) {
+// Ids beyond the vocabulary (a small model with the official defaults) can be neither given nor
+// produced, so they are left out.
+std::vector<int32_t> read_ids_of(const ConfigObject& file, int vocab,
+                                 std::initializer_list<const char*> keys) {
   std::vector<int32_t> ids;
-  for (const char* key : {"boi_token_id", "boa_token_id", "image_token_id", "audio_token_id",
-                          "eoi_token_id", "eoa_token_id", "eoa_token_index", "video_token_id"}) {
+  for (const char* key : keys) {
     const auto id = file.integer(key, 0, kMaxVocab);
     if (id && *id < vocab) ids.push_back(static_cast<int32_t>(*id));
   }
@@ -186,7 +186,12 @@ void read_ids(const ConfigObject& file, const ConfigObject& text, ModelConfig& c
   auto eos = file.integers("eos_token_id", 0, last);
   if (!eos) eos = text.integers("eos_token_id", 0, last);
   if (eos) config.ids.eos = narrowed(*eos);
-  config.ids.media = read_media_ids(file, config.vocab);
+  config.ids.placeholders =
+      read_ids_of(file, config.vocab, {"image_token_id", "audio_token_id", "video_token_id"});
+  config.ids.media =
+      read_ids_of(file, config.vocab,
+                  {"boi_token_id", "boa_token_id", "image_token_id", "audio_token_id",
+                   "eoi_token_id", "eoa_token_id", "eoa_token_index", "video_token_id"});
 }
 
 void read_sizes(const ConfigObject& file, const ConfigObject& text, ModelConfig& config) {

@@ -35,10 +35,10 @@ struct LayerConfig {
   int n_heads = 0;
   int n_kv_heads = 0;
   int head_dim = 0;
-  int window = 0;           // keys a query sees, itself included; 0 on global layers
-  bool k_eq_v = false;      // V is the raw K projection; there is no v_proj tensor
-  int kv_layer = 0;         // the layer whose K and V this one reads: itself, or its donor
-  int ffn = 0;              // width of the dense MLP
+  int window = 0;       // keys a query sees, itself included; 0 on global layers
+  bool k_eq_v = false;  // V is the raw K projection; there is no v_proj tensor
+  int kv_layer = 0;     // the layer whose K and V this one reads: itself, or its donor
+  int ffn = 0;          // width of the dense MLP
 
   bool owns_kv(int index) const { return kv_layer == index; }
 };
@@ -46,7 +46,7 @@ struct LayerConfig {
 struct GenerationDefaults {
   bool do_sample = true;
   float temperature = 1.0F;
-  int top_k = 0;            // 0: off
+  int top_k = 0;  // 0: off
   float top_p = 1.0F;
   float min_p = 0.0F;
   float repetition_penalty = 1.0F;
@@ -56,30 +56,31 @@ struct GenerationDefaults {
 struct SpecialIds {
   int32_t bos = 2;
   int32_t pad = 0;
-  std::vector<int32_t> eos;        // generation_config's list, config's where that is absent
-  std::vector<int32_t> media;      // placeholders and begin/end marks of image, audio, video
+  std::vector<int32_t> eos;           // generation_config's list, config's where that is absent
+  std::vector<int32_t> placeholders;  // of image, audio and video soft tokens
+  std::vector<int32_t> media;         // placeholders and begin/end marks of image, audio, video
 };
 
 struct ModelConfig {
-  std::string model_type;          // as the file says: "gemma4", "gemma4_text", ...
-  std::string dtype;               // "bfloat16", "float16", "float32": what the file declares
+  std::string model_type;  // as the file says: "gemma4", "gemma4_text", ...
+  std::string dtype;       // "bfloat16", "float16", "float32": what the file declares
   int hidden = 0;
   int vocab = 0;
   float rms_eps = 1e-6F;
-  float logit_cap = 0.0F;          // 0: no cap
+  float logit_cap = 0.0F;  // 0: no cap
   bool tie_embeddings = true;
   int max_positions = 0;
 
-  int n_experts = 0;               // 0: no MoE block
+  int n_experts = 0;  // 0: no MoE block
   int top_k_experts = 0;
   int moe_ffn = 0;
 
-  int ple_dim = 0;                 // 0: no per-layer embeddings
+  int ple_dim = 0;  // 0: no per-layer embeddings
   int ple_vocab = 0;
 
   RopeConfig rope_sliding, rope_global;
   std::vector<LayerConfig> layers;
-  bool has_vision = false, has_audio = false;   // towers in the file; not run by this engine yet
+  bool has_vision = false, has_audio = false;  // towers in the file; not run by this engine yet
 
   SpecialIds ids;
   GenerationDefaults generation;

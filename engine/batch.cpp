@@ -1,5 +1,7 @@
 #include "engine/batch.h"
 
+#include <algorithm>
+
 #include "kernels/backend.h"
 
 namespace lapidary {
@@ -19,8 +21,11 @@ void add_group(GroupPages& group, const PageTable& table, const Chunk& chunk) {
 }  // namespace
 
 int first_logit_row(const Chunk& chunk) {
-  if (chunk.sequence->request->prompt_logprobs && chunk.start < chunk.sequence->n_prompt) return 0;
-  return chunk.reaches_end() ? chunk.count - 1 : chunk.count;
+  const Sequence& s = *chunk.sequence;
+  const int last = chunk.reaches_end() ? chunk.count - 1 : chunk.count;
+  if (!s.request->prompt_logprobs || s.n_prompt_published == s.n_prompt) return last;
+  // The row before a token scores it; what was scored before a preemption is not scored again.
+  return std::clamp(s.n_prompt_published - 1 - chunk.start, 0, last);
 }
 
 Batch Batch::from(const Step& step) {

@@ -27,7 +27,7 @@ struct Batch {
   int n_seqs() const { return static_cast<int>(query_start.size()) - 1; }
 
   // Logits are wanted of a chunk's last row when it reaches the sequence's end, and of every
-  // prompt row when the request asks for the prompt's logprobs.
+  // prompt row that is not scored yet when the request asks for the prompt's logprobs.
   static Batch from(const Step& step);
 };
 

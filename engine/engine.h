@@ -22,7 +22,7 @@ struct EngineOptions {
   int max_model_len = 0;             // tokens of prompt and answer; <= the model's max_positions
   int max_num_seqs = 256;            // running at once
   int max_num_batched_tokens = 512;  // tokens of one step; >= max_num_seqs
-  int max_queued_requests = 256;     // waiting, not running; beyond: refused
+  int max_queued_requests = 256;     // choices waiting, not running; beyond: refused
   int sliding_pages = 0;             // pages of each layer group (engine/memory_plan.h)
   int global_pages = 0;
   DType kv_dtype = DType::bf16;

@@ -20,7 +20,7 @@ std::unique_ptr<Sequence> first_choice(Request request, std::shared_ptr<TokenStr
   s->tokens = request.tokens;
   s->n_prompt = s->n_tokens();
   s->must_fork = request.n > 1;
-  if (needs_counts(request.sampling)) s->counts.add_prompt(s->tokens);
+  if (request.sampling.repetition_penalty != 1.0F) s->counts.add_prompt(s->tokens);
   s->request = std::make_shared<const Request>(std::move(request));
   return s;
 }
@@ -147,9 +147,8 @@ void EngineLoop::step() {
   scheduler_.commit(step);
   ++counters_.steps;
   for (const Chunk& chunk : step.chunks) {
-    Sequence& s = *chunk.sequence;
+    const Sequence& s = *chunk.sequence;
     counters_.prompt_tokens += std::max(0, std::min(s.n_computed, s.n_prompt) - chunk.start);
-    if (s.choice == 0) s.stream->set_prompt_done(std::min(s.n_computed, s.n_prompt));
   }
   sample(step, rows);
   for (Sequence* s : std::exchange(finished_, {})) leave(*s);
@@ -243,7 +242,8 @@ void EngineLoop::draw(Sequence& s, std::span<float> logits) {
                                    .params = &params,
                                    .counts = counted ? &s.counts : nullptr,
                                    .forbidden = forbidden,
-                                   .seed = params.seed + static_cast<uint64_t>(s.choice),
+                                   .seed = params.seed,
+                                   .choice = static_cast<uint32_t>(s.choice),
                                    .position = s.n_tokens()});
   s.tokens.push_back(drawn.token);
   if (counted) s.counts.add_output(drawn.token);

@@ -13,28 +13,28 @@ namespace lapidary {
 
 // Already validated and merged with the model's defaults: every field has its final value.
 struct SamplingParams {
-  float temperature = 1.0F;          // 0: greedy
-  int top_k = 0;                     // 0: off
+  float temperature = 1.0F;  // 0: greedy
+  int top_k = 0;             // 0: off
   float top_p = 1.0F;
   float min_p = 0.0F;
   float presence_penalty = 0.0F;
   float frequency_penalty = 0.0F;
-  float repetition_penalty = 1.0F;   // over prompt and output, as vLLM and transformers
+  float repetition_penalty = 1.0F;  // over prompt and output, as vLLM and transformers
   std::vector<std::pair<int32_t, float>> logit_bias;
   std::vector<int32_t> suppress_tokens;  // never sampled
-  uint64_t seed = 0;                 // of the counter-based generator; choice i uses seed + i
-  int n_logprobs = -1;               // -1: none; k >= 0: the chosen token's and the k largest
-  int min_tokens = 0;                // stop ids are suppressed before this many
+  uint64_t seed = 0;                     // of the counter-based generator
+  int n_logprobs = -1;                   // -1: none; k >= 0: the chosen token's and the k largest
+  int min_tokens = 0;                    // stop ids are suppressed before this many
 };
 
 struct Request {
-  std::string id;                    // for the log
-  std::vector<int32_t> tokens;       // the prompt, never empty
+  std::string id;               // for the log
+  std::vector<int32_t> tokens;  // the prompt, never empty
   SamplingParams sampling;
-  int n = 1;                         // choices; they share the prompt's pages
-  int max_tokens = 0;                // per choice; 0 only with prompt_logprobs
-  std::vector<int32_t> stop_ids;     // eos ids (unless ignored) and the client's own
-  bool prompt_logprobs = false;      // of the capped logits at temperature 1, before penalties
+  int n = 1;                      // choices; they share the prompt's pages
+  int max_tokens = 0;             // per choice; 0 only with prompt_logprobs
+  std::vector<int32_t> stop_ids;  // eos ids (unless ignored) and the client's own
+  bool prompt_logprobs = false;   // of the capped logits at temperature 1, before penalties
 };
 
 enum class FinishReason : uint8_t {
@@ -53,11 +53,11 @@ struct TokenLogprob {
 // `is_prompt`, once (choice 0); the first prompt token has no logprob.
 struct TokenEvent {
   int choice = 0;
-  int32_t token = -1;                     // -1: no token (a choice that ends without one)
+  int32_t token = -1;  // -1: no token (a choice that ends without one)
   bool is_prompt = false;
   FinishReason finish = FinishReason::none;
-  std::optional<float> logprob;           // when asked for
-  std::vector<TokenLogprob> top;          // the n_logprobs largest, descending
+  std::optional<float> logprob;   // when asked for
+  std::vector<TokenLogprob> top;  // the n_logprobs largest, descending
 };
 
 }  // namespace lapidary

@@ -136,9 +136,10 @@ void Scheduler::commit(const Step& step) {
 }
 
 ForkCopies Scheduler::fork(const Sequence& parent, std::unique_ptr<Sequence> child) {
+  const int n_copied = parent.n_computed % kPageSize == 0 ? 0 : 1;  // in each group
   const bool has_room = n_running() < limits_.max_seqs &&
-                        (limits_.window == 0 || sliding_.n_free() > 0) &&
-                        (!limits_.has_global || global_.n_free() > 0);
+                        (limits_.window == 0 || sliding_.n_free() >= n_copied) &&
+                        (!limits_.has_global || global_.n_free() >= n_copied);
   if (!has_room) {
     enqueue(std::move(child));
     return {};

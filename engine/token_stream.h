@@ -31,8 +31,6 @@ class TokenStream {
   void cancel();
   void cancel_choice(int choice);
 
-  // Prompt tokens already computed, of all that must be; for progress.
-  int prompt_done() const { return prompt_done_.load(std::memory_order_relaxed); }
   // Prompt tokens that were served from cache.
   int cached_tokens() const { return cached_tokens_.load(std::memory_order_relaxed); }
 
@@ -43,7 +41,6 @@ class TokenStream {
   void end();  // no more events
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
   bool choice_cancelled(int choice) const;
-  void set_prompt_done(int n) { prompt_done_.store(n, std::memory_order_relaxed); }
   void set_cached_tokens(int n) { cached_tokens_.store(n, std::memory_order_relaxed); }
 
  private:
@@ -55,7 +52,6 @@ class TokenStream {
   bool overflowed_ = false;
   std::vector<bool> choice_cancelled_;
   std::atomic<bool> cancelled_{false};
-  std::atomic<int> prompt_done_{0};
   std::atomic<int> cached_tokens_{0};
 };
 

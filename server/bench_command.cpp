@@ -66,6 +66,9 @@ Json bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Probe
   const int max_length = std::max(
       2 * (kContext + kSteps),
       *std::max_element(options.prefill_lengths.begin(), options.prefill_lengths.end()) + 1);
+  // A step must hold the largest batch.
+  loaded.options.max_num_batched_tokens =
+      std::max(loaded.options.max_num_batched_tokens, max_batch);
   loaded.decoder->reserve(loaded.options.max_num_batched_tokens);
   DecoderBench bench(*loaded.backend, *loaded.decoder, loaded.options, max_batch, max_length);
   Json rows = Json::array();

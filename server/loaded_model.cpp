@@ -8,9 +8,11 @@
 #include <utility>
 
 #include "config/startup_error.h"
+#include "engine/memory_plan.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/dummy_weights.h"
 #include "server/engine_options.h"
+#include "server/free_memory.h"
 #include "server/hf_cache.h"
 
 namespace lapidary {
@@ -34,6 +36,27 @@ std::shared_ptr<TensorSource> open_weights(const ServeConfig& config, const Mode
   return Checkpoint::open(folder, model);
 }
 
+std::string gib(int64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f GiB", static_cast<double>(bytes) / (1LL << 30));
+  return text;
+}
+
+// Memory is granted page by page as it is touched, so too much of it does not fail when it is
+// asked for: the process would be killed later, without a word.
+void check_memory(const ServeConfig& config, const ModelConfig& model) {
+  const int64_t weights = resident_weight_bytes(model, stored_dtype(config, model));
+  const int64_t wanted = weights + config.kv_cache_memory_bytes;
+  const int64_t available = available_memory_bytes();
+  if (wanted <= available) return;
+  const std::string cache = config.kv_cache_memory_bytes == 0
+                                ? ""
+                                : " and " + gib(config.kv_cache_memory_bytes) + " for the KV cache";
+  throw StartupError(config.model + " needs " + gib(weights) + " for its weights" + cache +
+                     ", but only " + gib(available) +
+                     " of memory are free; `lapidary check` shows the plan.");
+}
+
 }  // namespace
 
 std::filesystem::path model_folder(const ServeConfig& config, const Environment& environment) {
@@ -48,6 +71,7 @@ std::filesystem::path model_folder(const ServeConfig& config, const Environment&
 LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& folder) {
   LoadedModel loaded;
   loaded.config = load_model_config(config, folder);
+  check_memory(config, loaded.config);
   try {
     loaded.backend = make_cpu_backend(backend_options(config, loaded.config));
   } catch (const std::invalid_argument& error) {

@@ -210,7 +210,7 @@ void Gemma4::reserve(int max_tokens) {
       if (layer.kind == kind) f = config_.rope(kind).inv_freq(layer.head_dim);
     }
     inv_freq = backend_.allocate(std::max<size_t>(f.size(), 1) * sizeof(float));
-    backend_.upload(inv_freq.data(), f.data(), f.size() * sizeof(float));
+    if (!f.empty()) backend_.upload(inv_freq.data(), f.data(), f.size() * sizeof(float));
     return static_cast<int64_t>(f.size());
   };
   n_angles_sliding_ = angles(LayerKind::sliding, inv_freq_sliding_);
@@ -237,7 +237,7 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
   std::vector<int32_t> ple_tokens;
   if (config_.ple_dim > 0) {
     ple_tokens = batch.tokens;
-    for (int32_t id : config_.ids.media) {
+    for (int32_t id : config_.ids.placeholders) {
       std::replace(ple_tokens.begin(), ple_tokens.end(), id, config_.ids.pad);
     }
   }

@@ -181,6 +181,10 @@ class Loader {
     const HostMatrix whole[] = {slice(all, 0, c_.hidden)};
     w.experts_down = pack_parts(whole, WeightForm::stacked);
     done(down);
+    if (w.experts_down.dtype != w.experts_gate_up.dtype) {
+      throw StartupError("The tensors " + gate_up.name + " and " + down.name +
+                         " have different types; experts need one type.");
+    }
 
     w.pre_ffn_norm_2 = vector(p + "pre_feedforward_layernorm_2.weight");
     w.post_ffn_norm_1 = vector(p + "post_feedforward_layernorm_1.weight");

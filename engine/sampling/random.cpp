@@ -26,9 +26,9 @@ PhiloxBlock philox(PhiloxBlock counter, std::array<uint32_t, 2> key) {
   return counter;
 }
 
-double uniform(uint64_t seed, int64_t position) {
+double uniform(uint64_t seed, uint32_t choice, int64_t position) {
   const auto at = static_cast<uint64_t>(position);
-  const PhiloxBlock block = philox({low(at), high(at), 0, 0}, {low(seed), high(seed)});
+  const PhiloxBlock block = philox({low(at), high(at), choice, 0}, {low(seed), high(seed)});
   const uint64_t bits = (static_cast<uint64_t>(block[1]) << 32) | block[0];
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }

@@ -86,10 +86,16 @@ class RowLogprobs {
 }  // namespace
 
 void TokenCounts::add_prompt(std::span<const int32_t> tokens) {
-  for (int32_t token : tokens) counts_[token].in_prompt = true;
+  for (int32_t token : tokens) of(token);
 }
 
-void TokenCounts::add_output(int32_t token) { ++counts_[token].output; }
+void TokenCounts::add_output(int32_t token) { ++of(token).output; }
+
+TokenCounts::Count& TokenCounts::of(int32_t token) {
+  const auto [place, is_new] = places_.try_emplace(token, counts_.size());
+  if (is_new) counts_.push_back({.token = token});
+  return counts_[place->second];
+}
 
 Sampled Sampler::sample(const SampleInput& input) {
   CHECK(!input.logits.empty() && input.params != nullptr);
@@ -116,7 +122,7 @@ Sampled Sampler::score(std::span<const float> logits, int32_t token, int k) {
 }
 
 void Sampler::change(std::span<float> logits, int32_t id, float value) {
-  raw_.emplace_back(id, logits[id]);
+  if (keeps_raw_) raw_.emplace_back(id, logits[id]);
   logits[id] = value;
 }
 
@@ -124,8 +130,10 @@ void Sampler::edit(const SampleInput& input) {
   const SamplingParams& params = *input.params;
   const std::span<float> logits = input.logits;
   raw_.clear();
+  keeps_raw_ = params.n_logprobs >= 0;
   if (input.counts != nullptr) {
-    for (const auto& [id, count] : input.counts->counts()) {
+    for (const TokenCounts::Count& count : input.counts->counts()) {
+      const int32_t id = count.token;
       if (is_in_row(logits, id)) change(logits, id, penalized(logits[id], count, params));
     }
   }
@@ -162,7 +170,7 @@ int32_t Sampler::draw_finite(const SampleInput& input) {
       params.min_p > 0.0F
           ? std::abs(std::log(static_cast<double>(params.min_p)) * params.temperature)
           : std::numeric_limits<double>::infinity();
-  const double u = uniform(input.seed, input.position);
+  const double u = uniform(input.seed, input.choice, input.position);
   if (params.top_k > 0 && params.top_k <= kSortedTopK) {
     return draw_from_top(input, max_distance, u);
   }

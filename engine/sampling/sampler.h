@@ -4,7 +4,7 @@
 //
 // Order (transformers 5.23): repetition penalty, presence/frequency penalty, bias, suppress,
 // temperature, top_k, top_p, min_p. Logprobs are those of the raw capped logits at temperature 1.
-// A draw depends on (seed, position) alone: never on what else is in the batch.
+// A draw depends on (seed, choice, position) alone: never on what else is in the batch.
 //
 // Logits: NaN counts as -inf; of several +inf the draw is uniform. A token that is suppressed or
 // forbidden, or whose logit is -inf, is never drawn, unless the whole row is so: then the answer is
@@ -33,13 +33,17 @@ class TokenCounts {
   void add_output(int32_t token);
 
   struct Count {
-    bool in_prompt = false;
+    int32_t token = 0;
     int32_t output = 0;
   };
-  const std::unordered_map<int32_t, Count>& counts() const { return counts_; }
+  // Each token once, in the order of first appearance; walked for every draw, so kept flat.
+  std::span<const Count> counts() const { return counts_; }
 
  private:
-  std::unordered_map<int32_t, Count> counts_;
+  Count& of(int32_t token);
+
+  std::vector<Count> counts_;
+  std::unordered_map<int32_t, size_t> places_;  // in counts_
 };
 
 struct SampleInput {
@@ -47,8 +51,9 @@ struct SampleInput {
   const SamplingParams* params = nullptr;
   const TokenCounts* counts = nullptr;  // null without penalties
   std::span<const int32_t> forbidden;   // stop ids while min_tokens are not reached
-  uint64_t seed = 0;                    // of this choice
-  int64_t position = 0;                 // of the token to be drawn, in the sequence
+  uint64_t seed = 0;
+  uint32_t choice = 0;   // of the request's n: a stream of draws of its own
+  int64_t position = 0;  // of the token to be drawn, in the sequence
 };
 
 struct Sampled {
@@ -72,7 +77,8 @@ class Sampler {
   int32_t draw_finite(const SampleInput& input);
   int32_t draw_from_top(const SampleInput& input, double max_distance, double u);
 
-  std::vector<std::pair<int32_t, float>> raw_;  // what edit() changed, before it did
+  std::vector<std::pair<int32_t, float>> raw_;  // what edit() changed, before it did; for logprobs
+  bool keeps_raw_ = false;
   BlockMaxima maxima_;
   Nucleus nucleus_;
   std::vector<Candidate> candidates_;

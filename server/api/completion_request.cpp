@@ -1,5 +1,6 @@
 #include "server/api/completion_request.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lapidary {
@@ -25,6 +26,12 @@ CompletionPrompt from_ids(const Json& ids, const Service& service, const std::st
   if (ids.empty()) throw api_error::array_too_short(path, 1, 0);
   CompletionPrompt prompt;
   prompt.tokens = parse_token_ids(ids, path, service.config.vocab);
+  for (int32_t placeholder : service.config.ids.placeholders) {
+    if (std::find(prompt.tokens.begin(), prompt.tokens.end(), placeholder) != prompt.tokens.end()) {
+      throw api_error::invalid_value(
+          path, "token " + std::to_string(placeholder) + " stands for media that is not given.");
+    }
+  }
   prompt.text = service.tokenizer.decode(prompt.tokens, /*skip_control=*/true);
   return prompt;
 }

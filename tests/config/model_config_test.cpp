@@ -138,21 +138,27 @@ TEST_CASE("both spellings of per-layer heads give the same layers", "[config]") 
 
 TEST_CASE("per_layer_config alone decides where it is present", "[config]") {
   const ModelConfig c = changed("26B-A4B", [](json&, json& text) {
-    text["per_layer_config"] = {{"08", {{"head_dim", 128}}}, {"11", json::object()}};
-    text["attention_k_eq_v"] = false;
+    text["num_hidden_layers"] = 10;
+    text["layer_types"] = std::vector<std::string>(8, "sliding_attention");
+    text["layer_types"].push_back("full_attention");
+    text["layer_types"].push_back("full_attention");
+    // "08" is eight: base 10, zero-padded.
+    text["per_layer_config"] = {
+        {"08", {{"head_dim", 128}}}, {"9", {{"head_dim", 128}}}, {"3", json::object()}};
   });
-  CHECK(c.layers[8].head_dim == 128);  // "08" is eight
-  CHECK(c.layers[5].head_dim == 256);  // global_head_dim beside it is ignored
-  CHECK(c.layers[11].head_dim == 256);
-  CHECK(c.layers[5].n_kv_heads == 8);
+  CHECK(c.layers[8].head_dim == 128);  // global_head_dim beside it is ignored
+  CHECK(c.layers[9].head_dim == 128);
+  CHECK(c.layers[8].n_kv_heads == 8);  // as is num_global_key_value_heads
+  CHECK(c.layers[3].head_dim == 256);
 
   const ModelConfig few = changed("E2B", [](json&, json& text) {
     text["num_hidden_layers"] = 10;
     text["layer_types"] = nullptr;
     text["num_kv_shared_layers"] = 0;
-    text["per_layer_config"] = {{"5", {{"head_dim", 512}, {"num_key_value_heads", 2}}}};
+    text["per_layer_config"] = {{"5", {{"num_key_value_heads", 2}}}};
   });
   CHECK(few.layers[5].n_kv_heads == 2);  // whatever attention_k_eq_v says
+  CHECK(few.layers[5].head_dim == 256);
 }
 
 TEST_CASE("the old spelling's defaults are those of the official implementation", "[config]") {

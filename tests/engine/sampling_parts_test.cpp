@@ -62,8 +62,8 @@ TEST_CASE("uniform numbers fill the unit interval for neighbouring seeds and pos
   std::vector<int> by_position(20, 0);
   std::vector<int> by_seed(20, 0);
   for (int i = 0; i < kNumbers; ++i) {
-    const double a = uniform(1, i);
-    const double b = uniform(static_cast<uint64_t>(i), 1);
+    const double a = uniform(1, 0, i);
+    const double b = uniform(static_cast<uint64_t>(i), 0, 1);
     REQUIRE((a >= 0.0 && a < 1.0 && b >= 0.0 && b < 1.0));
     ++by_position[static_cast<int>(a * 20)];
     ++by_seed[static_cast<int>(b * 20)];
@@ -72,8 +72,9 @@ TEST_CASE("uniform numbers fill the unit interval for neighbouring seeds and pos
     CHECK(std::abs(by_position[cell] - kNumbers / 20) < 160);
     CHECK(std::abs(by_seed[cell] - kNumbers / 20) < 160);
   }
-  CHECK(uniform(1ULL << 40, 5) != uniform(0, 5));
-  CHECK(uniform(5, 1LL << 40) != uniform(5, 0));
+  CHECK(uniform(1ULL << 40, 0, 5) != uniform(0, 0, 5));
+  CHECK(uniform(5, 0, 1LL << 40) != uniform(5, 0, 0));
+  CHECK(uniform(5, 1, 7) != uniform(6, 0, 7));  // a choice is no neighbouring seed
 }
 
 TEST_CASE("the k largest are those of a full sort", "[engine]") {

@@ -24,8 +24,8 @@ struct Distribution {
 inline std::vector<float> edited(std::vector<float> logits, const SamplingParams& params,
                                  const TokenCounts* counts, std::span<const int32_t> forbidden) {
   if (counts != nullptr) {
-    for (const auto& [id, count] : counts->counts()) {
-      float& x = logits[id];
+    for (const TokenCounts::Count& count : counts->counts()) {
+      float& x = logits[count.token];
       x = x > 0 ? x / params.repetition_penalty : x * params.repetition_penalty;
       x -= params.frequency_penalty * static_cast<float>(count.output);
       x -= params.presence_penalty * (count.output > 0 ? 1.0F : 0.0F);
