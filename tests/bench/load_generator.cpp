@@ -1,7 +1,8 @@
 // Load on a running server: for each concurrency, that many connections send streaming chat
 // requests one after the other. Prints a table: requests/s, tokens/s, time to the first token, and
 // from /proc the server's CPU per streamed token (of its connection threads, and of all) and its
-// memory. Tokens of answers that were not complete at the end are not counted.
+// memory. Tokens are counted by the server (/ready), so that those of answers which are cut off at
+// the end of a measurement count too.
 //   load_generator PORT PID MODEL [--tokens N] [--seconds S] [--concurrency 1,8,32,128,512]
 // One thread and epoll, so that it takes little from the server it measures.
 
@@ -78,6 +79,35 @@ struct Result {
   std::vector<double> first_token_ms;
 };
 
+int connect_to(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    throw std::runtime_error(std::string("connect: ") + std::strerror(errno));
+  }
+  return fd;
+}
+
+int64_t generated_tokens(int port) {
+  const int fd = connect_to(port);
+  const std::string request = "GET /ready HTTP/1.0\r\nHost: localhost\r\n\r\n";
+  std::string answer;
+  if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
+    char bytes[4096];
+    for (ssize_t n; (n = ::recv(fd, bytes, sizeof bytes, 0)) > 0;) {
+      answer.append(bytes, static_cast<size_t>(n));
+    }
+  }
+  ::close(fd);
+  const std::string key = "\"generated_tokens\":";
+  const size_t at = answer.find(key);
+  if (at == std::string::npos) throw std::runtime_error("no count of tokens at /ready");
+  return std::atoll(answer.c_str() + at + key.size());
+}
+
 struct Client {
   int fd = -1;
   std::string received;
@@ -105,16 +135,19 @@ class Load {
     clients_.assign(static_cast<size_t>(concurrency), Client());
     for (size_t i = 0; i < clients_.size(); ++i) open(i);
     const Cpu before = cpu_seconds(options_.pid);
+    const int64_t tokens = generated_tokens(options_.port);
     const auto start = Clock::now();
     const auto end = start + std::chrono::duration<double>(options_.seconds);
     for (size_t i = 0; i < clients_.size(); ++i) send(i);
     while (Clock::now() < end) poll_once();
+    result_.tokens = generated_tokens(options_.port) - tokens;
     result_.seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const Cpu after = cpu_seconds(options_.pid);
     result_.cpu = {after.all - before.all, after.http - before.http};
     result_.rss_kib = rss_kib(options_.pid);
     for (Client& client : clients_) ::close(client.fd);
     ::close(epoll_);
+    usleep(1'000'000);  // the server sees that they left
     return result_;
   }
 
@@ -122,14 +155,7 @@ class Load {
   void open(size_t index) {
     Client& client = clients_[index];
     client = Client();
-    client.fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(options_.port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(client.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-      throw std::runtime_error(std::string("connect: ") + std::strerror(errno));
-    }
+    client.fd = connect_to(options_.port);
     const int on = 1;
     setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     fcntl(client.fd, F_SETFL, O_NONBLOCK);
@@ -175,7 +201,6 @@ class Load {
     }
     if (client.received.ends_with("0\r\n\r\n")) {
       ++result_.requests;
-      result_.tokens += options_.tokens;
       send(index);
     } else if (client.received.starts_with("HTTP/1.1 503") && client.received.ends_with("}}")) {
       ++result_.refused;
