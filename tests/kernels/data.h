@@ -50,12 +50,12 @@ class FileMatrix {
   // Rounds to the type and stores.
   void set(size_t i, float x) {
     if (dtype_ == DType::bf16) x = static_cast<float>(reference::round_bf16(x));
-    if (dtype_ == DType::f16) x = static_cast<float>(static_cast<_Float16>(x));
+    if (dtype_ == DType::f16) x = static_cast<float>(reference::half_value(reference::half_bits(x)));
     values_[i] = x;
     uint32_t bits;
     std::memcpy(&bits, &x, 4);
     const auto high = static_cast<uint16_t>(bits >> 16);
-    const auto half = static_cast<_Float16>(x);
+    const uint16_t half = dtype_ == DType::f16 ? reference::half_bits(x) : 0;
     const void* from = dtype_ == DType::f32    ? static_cast<const void*>(&x)
                        : dtype_ == DType::bf16 ? static_cast<const void*>(&high)
                                                : static_cast<const void*>(&half);

@@ -65,14 +65,15 @@ TEST_CASE("a bf16 panel holds pairs of inputs of 16 outputs, padded with zeros",
 TEST_CASE("half floats of every pattern convert exactly", "[kernels]") {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const auto pattern = static_cast<uint16_t>(bits);
-    _Float16 half;
-    std::memcpy(&half, &pattern, 2);
-    const auto expected = static_cast<float>(half);
+    const double expected = reference::half_value(pattern);
     const float actual = cpu::half_to_float(pattern);
     if (std::isnan(expected)) {
       REQUIRE(std::isnan(actual));
     } else {
       REQUIRE(actual == expected);
+    }
+    if (std::isfinite(expected)) {
+      REQUIRE(reference::half_value(reference::half_bits(expected)) == expected);
     }
   }
 }
