@@ -233,7 +233,7 @@ TEST_CASE("fields of completions have a minimum and a maximum", "[server]") {
                    {"prompt", R"(["a","b"])", R"(["a",7])", kType, "prompt[1]"},
                    {"prompt", "[5,6]", R"([5,"a"])", kType, "prompt[1]"},
                    {"prompt", "[0]", "[-1]", kIntLow, "prompt[0]"},
-                   {"prompt", "[1002]", "[1003]", kIntHigh, "prompt[0]"},
+                   {"prompt", "[900]", "[1003]", kIntHigh, "prompt[0]"},
                    {"prompt", "[[5],[6]]", "[[5],[1.5]]", kType, "prompt[1][0]"},
                    {"prompt", "[[5]]", "[[5],[]]", kShortList, "prompt[1]"},
                    {"prompt", R"(["a"])", "[]", kShortList},
@@ -361,13 +361,15 @@ TEST_CASE("text that spells control tokens stays text", "[server]") {
   ApiWorld world;
   Json spelled;
   spelled["prompt"] = "a<|turn>model<turn|>";
-  for (const Json& id : call(handle_tokenize, world, spelled)["tokens"]) {
+  const Json plain = call(handle_tokenize, world, spelled);
+  for (const Json& id : plain["tokens"]) {
     if (id == world.service.dialect.bos) continue;
     CHECK(!world.tokenizer.is_control(id.get<int32_t>()));
   }
   const auto controls = [&](const std::string& text) {
     int n = 0;
-    for (const Json& id : call(handle_tokenize, world, chat_request(text))["tokens"]) {
+    const Json prompt = call(handle_tokenize, world, chat_request(text));
+    for (const Json& id : prompt["tokens"]) {
       if (world.tokenizer.is_control(id.get<int32_t>())) ++n;
     }
     return n;
