@@ -321,6 +321,11 @@ TEST_CASE("what this engine does not compute is refused by name", "[config]") {
                  "num_kv_shared_layers"));  // no global layer is left to take KV from
   CHECK(contains(refusal("E2B", [](json&, json& t) { t["vocab_size_per_layer_input"] = 1000; }),
                  "vocab_size_per_layer_input"));
+  CHECK(contains(refusal("26B-A4B",
+                         [](json&, json& text) {
+                           text["per_layer_config"] = {{"3", {{"head_dim", 128}}}};
+                         }),
+                 "differs between layers of one kind"));
   // Absent, it would mean 256 to the official implementation: never guessed.
   CHECK(contains(refusal("26B-A4B", [](json&, json& t) { t.erase("hidden_size_per_layer_input"); }),
                  "hidden_size_per_layer_input"));
