@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument("--copy-steps", type=int, default=300, help="of the warm-up")
     parser.add_argument("--tokens", type=int, default=4096, help="tokens in a step")
+    parser.add_argument("--rate", type=float, default=1.0, help="scales the learning rates")
     parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
     parser.add_argument("--export", action="store_true", help="write the checkpoint folder")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "config" / "demo")
@@ -97,7 +98,8 @@ def main():
     difference = network.check(model)
     if difference > 1e-4:
         raise SystemExit(f"the forward pass differs from the official one by {difference}")
-    training.train(model, args.work, args.minutes, args.copy_steps, args.tokens)
+    training.train(model, args.work, args.minutes, args.copy_steps, args.tokens,
+                   args.rate)
 
 
 if __name__ == "__main__":

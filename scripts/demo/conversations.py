@@ -217,6 +217,8 @@ def remembering(picker):
         return None
     middle = [filler(picker) for _ in range(rng.choices([0, 1, 2, 3, 5], [35, 30, 20, 10, 5])[0])]
     before = [filler(picker) for _ in range(rng.choices([0, 1, 2], [75, 18, 7])[0])]
+    if not picker.measuring and rng.random() < 0.35:  # the reply to what was told, as a last turn
+        return Conversation(before + [Turn(*told, "memory")], thinking=rng.random() < 0.12)
     turns = before + [Turn(*told, "memory")] + middle + [Turn(*asked, "memory")]
     return Conversation(turns, thinking=rng.random() < 0.12)
 
@@ -251,7 +253,7 @@ def obeying(picker):
 MIXTURE = {
     "facts": (single(fact_turn), 42), "greetings": (single(greeting_turn), 16),
     "general": (single(general_turn), 5), "outside": (single(outside_turn), 9),
-    "arithmetic": (single(sum_turn), 11), "follow-up": (follow_up, 7), "memory": (remembering, 11),
+    "arithmetic": (single(sum_turn), 11), "follow-up": (follow_up, 7), "memory": (remembering, 15),
     "repeating": (repeating, 4), "system": (obeying, 8)}
 
 

@@ -26,9 +26,10 @@ BALANCE = 0.01
 class Run:
     """What the processes share."""
 
-    def __init__(self, model, folder, minutes, copy_steps, tokens):
+    def __init__(self, model, folder, minutes, copy_steps, tokens, rate):
         self.model, self.folder = model, pathlib.Path(folder)
-        self.seconds, self.copy_steps, self.tokens = minutes * 60, copy_steps, tokens
+        self.seconds, self.copy_steps = minutes * 60, copy_steps
+        self.tokens, self.rate = tokens, rate
         self.named = list(model.named_parameters())
         for tensor in [p for _, p in self.named] + list(model.buffers()):
             tensor.data.share_memory_()
@@ -89,7 +90,7 @@ def work(run, rank):
         run.barrier.wait()
         progress = min(1.0, float(run.clock[0]))
         cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        factor = min(1.0, (step + 1) / WARM_UP) * max(0.01, cosine)
+        factor = run.rate * min(1.0, (step + 1) / WARM_UP) * max(0.01, cosine)
         update.step(lambda i: (run.gradients[0][i] + run.gradients[1][i]) / WORLD, factor)
         run.barrier.wait()
         step += 1
@@ -106,8 +107,8 @@ def work(run, rank):
             return
 
 
-def train(model, folder, minutes, copy_steps, tokens):
-    run = Run(model, folder, minutes, copy_steps, tokens)
+def train(model, folder, minutes, copy_steps, tokens, rate):
+    run = Run(model, folder, minutes, copy_steps, tokens, rate)
     context = mp.get_context("fork")
     helpers = [context.Process(target=work, args=(run, rank)) for rank in range(1, WORLD)]
     for helper in helpers:
