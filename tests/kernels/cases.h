@@ -71,6 +71,7 @@ inline const std::vector<Attention>& attentions() {
       {"prompt ends on a page", 4, 1, 16, 0, {{0, 32}}},
       {"prompt beyond a block", 2, 2, 48, 0, {{0, 70}}},
       {"window edge", 4, 2, 32, 20, {{0, 19}, {0, 20}, {0, 21}, {60, 3}}},
+      {"window begins at the edge of a page", 4, 2, 32, 20, {{34, 2}, {35, 1}, {33, 4}}},
       {"window of one", 2, 1, 16, 1, {{5, 40}}},
       {"window of whole pages", 4, 4, 16, 16, {{17, 30}}},
       {"decode and prefill mixed", 8, 2, 64, 0, {{100, 1}, {0, 33}, {31, 17}, {15, 1}}},

@@ -50,7 +50,8 @@ class FileMatrix {
   // Rounds to the type and stores.
   void set(size_t i, float x) {
     if (dtype_ == DType::bf16) x = static_cast<float>(reference::round_bf16(x));
-    if (dtype_ == DType::f16) x = static_cast<float>(reference::half_value(reference::half_bits(x)));
+    if (dtype_ == DType::f16)
+      x = static_cast<float>(reference::half_value(reference::half_bits(x)));
     values_[i] = x;
     uint32_t bits;
     std::memcpy(&bits, &x, 4);

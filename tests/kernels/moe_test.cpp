@@ -85,7 +85,7 @@ TEST_CASE("moe_route picks the experts and weights of its plain twin", "[kernels
     for (auto [n_experts, hidden, top_k] :
          {std::tuple<int, int, int>{128, 96, 8}, {10, 33, 3}, {4, 16, 4}, {1, 16, 1}}) {
       INFO(n_experts << " experts, hidden " << hidden << ", top " << top_k);
-      const FileMatrix proj(n_experts, hidden, DType::bf16, 1);
+      const FileMatrix proj(n_experts, hidden, DType::bf16, 1, 1, 0.1F);
       const int64_t n = 9;
       const Router r = route(backend, proj, normals(n * hidden, 2, 4), top_k);
       for (int64_t t = 0; t < n; ++t) {
