@@ -7,8 +7,6 @@
 namespace lapidary::cpu {
 namespace {
 
-constexpr int64_t kMultiplyAddsANanosecond = 32;
-
 int64_t round_up(int64_t n, int64_t unit) { return div_up(n, unit) * unit; }
 
 }  // namespace
@@ -94,7 +92,7 @@ void CpuBackend::multiply(const Multiplication& m) {
     const int64_t width = std::min(job.n_panels * kLanes, job.n_cols);
     for (int64_t r = 0; r < job.n_rows; ++r) kernels_.soft_cap(out + r * m.n_cols, width, m.cap);
   };
-  const int64_t cost = w.rows * w.cols * m.n_rows / pieces / kMultiplyAddsANanosecond;
+  const int64_t cost = multiply_cost(c.group * steps * 64, std::min(c.rows, m.n_rows));
   pool_.run_ranges(pieces, cost, [&](int, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) piece(i, i + 1 == end);
   });

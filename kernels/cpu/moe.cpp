@@ -15,16 +15,19 @@ constexpr int kMostExpertsAToken = 64;
 // which is the softmax over all experts renormalised.
 void select_experts(const float* logits, int64_t n_experts, int top_k, const float* scale,
                     int32_t* experts, float* weights) {
+  int n = 0;
+  for (int32_t e = 0; e < n_experts; ++e) {
+    if (n == top_k && !(logits[e] > logits[experts[n - 1]])) continue;
+    int place = n < top_k ? n++ : top_k - 1;
+    for (; place > 0 && logits[e] > logits[experts[place - 1]]; --place) {
+      experts[place] = experts[place - 1];
+    }
+    experts[place] = e;
+  }
   double exponentials[kMostExpertsAToken];
   double sum = 0;
   for (int j = 0; j < top_k; ++j) {
-    int32_t best = -1;
-    for (int32_t e = 0; e < n_experts; ++e) {
-      if (std::find(experts, experts + j, e) != experts + j) continue;
-      if (best < 0 || logits[e] > logits[best]) best = e;
-    }
-    experts[j] = best;
-    exponentials[j] = std::exp(static_cast<double>(logits[best]) - logits[experts[0]]);
+    exponentials[j] = std::exp(static_cast<double>(logits[experts[j]]) - logits[experts[0]]);
     sum += exponentials[j];
   }
   for (int j = 0; j < top_k; ++j) {
@@ -76,7 +79,7 @@ void CpuBackend::moe_route(const MoeRouteArgs& args) {
             .out = scores,
             .n_cols = n_experts,
             .cap = 0});
-  pool_.run_ranges(n, n_experts * top_k, [&](int, int64_t begin, int64_t end) {
+  pool_.run_ranges(n, 2 * n_experts, [&](int, int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       select_experts(scores + t * n_experts, n_experts, top_k, args.per_expert_scale.as<float>(),
                      args.experts.as<int32_t>() + t * top_k, args.weights.as<float>() + t * top_k);
@@ -140,7 +143,7 @@ void CpuBackend::moe_gate_up(const MoePlan& plan, const MoeFfnArgs& args) {
   const Cut c = cut(panels * plan.n_active, 1, true);
   const int64_t groups = div_up(panels, c.group);
   const int64_t pieces = groups * plan.n_active;
-  const int64_t cost = w.rows * w.cols / groups / 32 * div_up(plan.n_pairs, plan.n_active);
+  const int64_t cost = multiply_cost(c.group * steps * 64, div_up(plan.n_pairs, plan.n_active));
   const auto panels_of = [&](int64_t i) {
     return matrix_of(w, plan.expert[i / groups]) + i % groups * c.group * steps * 64;
   };
@@ -176,7 +179,8 @@ void CpuBackend::moe_down(const MoePlan& plan, const MoeFfnArgs& args) {
   const int64_t width = c.group * kLanes;
   const auto size = static_cast<size_t>(plan.n_pairs * width);
   for (Scratch& scratch : of_thread_) scratch.reserve<float>(size);
-  const int64_t cost = plan.n_pairs * width * w.cols / 32;
+  const int64_t cost =
+      plan.n_active * multiply_cost(c.group * steps * 64, div_up(plan.n_pairs, plan.n_active));
   pool_.run_ranges(c.n_groups, cost, [&](int thread, int64_t begin, int64_t end) {
     auto* outputs = of_thread_[thread].reserve<float>(size);  // [n_pairs, width]
     for (int64_t g = begin; g < end; ++g) {

@@ -23,6 +23,12 @@ inline const char* matrix_of(const Weight& w, int64_t index) {
   return static_cast<const char*>(w.buffer.data()) + index * n_panels(w) * panel_steps(w) * 64;
 }
 
+// About the nanoseconds that one thread needs for `bytes` of packed weight and n_rows inputs:
+// reading them, or computing with them.
+inline int64_t multiply_cost(int64_t bytes, int64_t n_rows) {
+  return bytes / 24 > bytes * n_rows / 64 ? bytes / 24 : bytes * n_rows / 64;
+}
+
 // See Backend::pack.
 Weight pack(std::span<const HostMatrix> parts, WeightForm form, DType compute, ThreadPool& pool);
 
