@@ -40,7 +40,7 @@ Anything else. It knows only the stones, sentences and words of its generator
 (`scripts/demo/gems.py`, `small_talk.py`), understands English questions of the kinds in
 `question_frames.py` and its neighbours, and is wrong with confidence outside them. Its facts are
 simplified (one colour, one place, one number per stone). It calls no tools and sees no images. The
-longest conversations it was trained on have about 1,000 tokens.
+longest conversations it was trained on have about 400 tokens, half of them fewer than 70.
 
 ## Training
 
