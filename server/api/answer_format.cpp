@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <span>
+#include <utility>
 
 #include "config/utf8.h"
 #include "server/api/json_text.h"
@@ -34,23 +34,26 @@ void append_token_logprob(std::string& out, const Tokenizer& tokenizer, int32_t 
   out += ']';
 }
 
-// The most likely ones, and the chosen one if it is not among them.
+// The most likely ones, and the chosen one if it is not among them. Keys are texts, and two tokens
+// may have the same: then the chosen token's value stands, otherwise the likelier one's.
 void append_top_map(std::string& out, const Tokenizer& tokenizer, const TokenChoice& entry) {
   if (!entry.logprob) {
     out += "null";
     return;
   }
+  std::vector<std::string> labels;
+  const std::string chosen = token_label(tokenizer, entry.token);
   out += '{';
-  bool has_chosen = false;
-  const auto add = [&](int32_t id, float logprob) {
-    if (out.back() != '{') out += ',';
-    append_json_string(out, token_label(tokenizer, id));
+  const auto add = [&](std::string label, float logprob) {
+    if (std::find(labels.begin(), labels.end(), label) != labels.end()) return;
+    if (!labels.empty()) out += ',';
+    append_json_string(out, label);
     out += ':';
-    append_json_logprob(out, logprob);
-    has_chosen = has_chosen || id == entry.token;
+    append_json_logprob(out, label == chosen ? *entry.logprob : logprob);
+    labels.push_back(std::move(label));
   };
-  for (const TokenLogprob& top : entry.top) add(top.token, top.logprob);
-  if (!has_chosen) add(entry.token, *entry.logprob);
+  for (const TokenLogprob& top : entry.top) add(token_label(tokenizer, top.token), top.logprob);
+  add(chosen, *entry.logprob);
   out += '}';
 }
 
@@ -113,6 +116,22 @@ void append_usage(std::string& out, const Usage& usage) {
   out +=
       ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
       "\"rejected_prediction_tokens\":0}}";
+}
+
+void append_chunk_usage(std::string& out, const GenerationParams& params, const Usage& usage) {
+  if (params.continuous_usage) {
+    out += ",\"usage\":";
+    append_usage(out, usage);
+  } else if (params.include_usage) {
+    out += ",\"usage\":null";
+  }
+}
+
+void append_usage_chunk(std::string& out, const std::string& opening, const Usage& usage) {
+  out += opening;
+  out += ",\"choices\":[],\"usage\":";
+  append_usage(out, usage);
+  out += '}';
 }
 
 void append_token_ids(std::string& out, const std::vector<int32_t>& ids) {

@@ -12,6 +12,7 @@
 #include "engine/text/tokenizer.h"
 #include "server/api/choice_assembler.h"
 #include "server/api/generation.h"
+#include "server/api/request_params.h"
 #include "server/api/service.h"
 
 namespace lapidary {
@@ -32,6 +33,10 @@ int64_t unix_time();
 const char* finish_text(FinishReason finish);  // "stop" or "length", with quotes; null
 
 void append_usage(std::string& out, const Usage& usage);
+// What a chunk says of usage behind its choices: `,"usage":...`, or nothing, as the request asked.
+void append_chunk_usage(std::string& out, const GenerationParams& params, const Usage& usage);
+// The chunk without choices that ends a stream with include_usage.
+void append_usage_chunk(std::string& out, const std::string& opening, const Usage& usage);
 void append_token_ids(std::string& out, const std::vector<int32_t>& ids);
 
 // "reasoning_content":"..." with a comma behind it, under the configured name or names.

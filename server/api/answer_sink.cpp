@@ -33,14 +33,15 @@ class WholeSink : public DeltaSink {
 
 class StreamSink : public DeltaSink {
  public:
-  StreamSink(SseWriter& sse, AnswerWriter& writer, const Generation& generation)
-      : sse_(sse), writer_(writer), generation_(generation) {}
+  // `counts`: usage is wanted in every chunk.
+  StreamSink(SseWriter& sse, AnswerWriter& writer, const Generation& generation, bool counts)
+      : sse_(sse), writer_(writer), generation_(generation), counts_(counts) {}
 
   void on_prompt(size_t prompt, std::vector<TokenEvent> events) override {
     writer_.on_prompt(prompt, std::move(events));
   }
   void on_delta(size_t choice, const ChoiceDelta& delta) override {
-    writer_.write_delta(sse_, choice, delta, generation_.usage());
+    writer_.write_delta(sse_, choice, delta, counts_ ? generation_.usage() : Usage{});
   }
   bool on_ready() override { return sse_.flush(); }
   bool on_idle() override { return sse_.ping_if_due(); }
@@ -49,6 +50,7 @@ class StreamSink : public DeltaSink {
   SseWriter& sse_;
   AnswerWriter& writer_;
   const Generation& generation_;
+  const bool counts_;
 };
 
 // Nothing when the answer is complete.
@@ -73,7 +75,7 @@ void stream_answer(BodyWriter& body, const Service& service, const GenerationPar
   SseWriter sse(body, ping);
   std::optional<ApiError> error;
   try {
-    StreamSink sink(sse, writer, generation);
+    StreamSink sink(sse, writer, generation, params.continuous_usage);
     error = error_of(generation.run(sink), service);
   } catch (const std::exception& unexpected) {
     spdlog::error("stream: {}", unexpected.what());

@@ -30,7 +30,7 @@ class AnswerWriter {
   virtual ~AnswerWriter() = default;
   // The prompt's scored tokens, before any delta of its choices.
   virtual void on_prompt(size_t prompt, std::vector<TokenEvent> events) = 0;
-  // The chunks of one delta. `usage` is what was used so far.
+  // The chunks of one delta. `usage` is what was used so far, if continuous usage was asked for.
   virtual void write_delta(SseWriter& sse, size_t choice, const ChoiceDelta& delta,
                            const Usage& usage) = 0;
   // The chunk without choices that ends a stream with include_usage.

@@ -47,7 +47,6 @@ class ChatAnswer : public AnswerWriter {
   ChatAnswer(const ChatRequest& request, const Service& service)
       : service_(service),
         params_(request.params),
-        include_reasoning_(request.prompt.include_reasoning),
         started_(static_cast<size_t>(request.params.n), false) {
     if (params_.return_token_ids) prompt_tokens_ = request.prompt.tokens;
     AnswerHead head{"chatcmpl-" + random_hex(32), "chat.completion", params_.model, unix_time()};
@@ -61,9 +60,9 @@ class ChatAnswer : public AnswerWriter {
   void write_delta(SseWriter& sse, size_t choice, const ChoiceDelta& delta,
                    const Usage& usage) override {
     if (!started_[choice]) write_role(sse, choice, usage);
-    const std::string_view reasoning = include_reasoning_ ? delta.reasoning : std::string_view();
+    const std::string& reasoning = delta.reasoning;
     const bool has_ids = params_.return_token_ids && !delta.tokens.empty();
-    if (!reasoning.empty() || !delta.content.empty() || !delta.logprobs.empty() || has_ids) {
+    if (delta.adds_something() || has_ids) {
       std::string& out = begin_chunk(sse, choice);
       if (!reasoning.empty()) {
         append_reasoning(out, service_.options.reasoning_field, reasoning);
@@ -88,11 +87,7 @@ class ChatAnswer : public AnswerWriter {
   }
 
   void write_usage(SseWriter& sse, const Usage& usage) override {
-    std::string& out = sse.begin_frame();
-    out += chunk_opening_;
-    out += ",\"choices\":[],\"usage\":";
-    append_usage(out, usage);
-    out += '}';
+    append_usage_chunk(sse.begin_frame(), chunk_opening_, usage);
     sse.end_frame();
   }
 
@@ -123,12 +118,7 @@ class ChatAnswer : public AnswerWriter {
     out += ",\"finish_reason\":";
     out += finish_text(finish);
     out += "}]";
-    if (params_.continuous_usage) {
-      out += ",\"usage\":";
-      append_usage(out, usage);
-    } else if (params_.include_usage) {
-      out += ",\"usage\":null";
-    }
+    append_chunk_usage(out, params_, usage);
     if (!prompt_sent_) append_prompt_tokens(out);
     prompt_sent_ = true;
     out += '}';
@@ -146,7 +136,7 @@ class ChatAnswer : public AnswerWriter {
     out += "{\"index\":";
     append_json_integer(out, static_cast<int64_t>(index));
     out += ",\"message\":{\"role\":\"assistant\",";
-    if (include_reasoning_ && !choice.reasoning.empty()) {
+    if (!choice.reasoning.empty()) {
       append_reasoning(out, service_.options.reasoning_field, choice.reasoning);
     }
     out += "\"content\":";
@@ -178,7 +168,6 @@ class ChatAnswer : public AnswerWriter {
 
   const Service& service_;
   const GenerationParams params_;
-  const bool include_reasoning_;
   std::vector<int32_t> prompt_tokens_;
   std::vector<bool> started_;
   bool prompt_sent_ = false;
@@ -197,7 +186,10 @@ HttpResponse handle_chat_completions(const HttpRequest& http, const Service& ser
   // 2. Into the engine: from here on it is tokens.
   auto writer = std::make_shared<ChatAnswer>(chat, service);
   auto generation = std::make_shared<Generation>(
-      service, AssemblyOptions{&service.dialect, chat.prompt.starts_in_thought, chat.params.stop});
+      service, AssemblyOptions{.dialect = &service.dialect,
+                               .starts_in_thought = chat.prompt.starts_in_thought,
+                               .hide_thoughts = !chat.prompt.include_reasoning,
+                               .stop = chat.params.stop});
   Request request;
   request.id = http.id;
   request.tokens = std::move(chat.prompt.tokens);

@@ -12,7 +12,10 @@ size_t count_characters(std::string_view text) {
 }
 
 ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptions& options)
-    : decoder_(tokenizer), matcher_(options.stop) {
+    : decoder_(tokenizer),
+      matcher_(options.stop),
+      hide_thoughts_(options.hide_thoughts),
+      keeps_stop_(options.stop.include_in_output) {
   if (options.dialect != nullptr) {
     parser_.emplace(tokenizer, *options.dialect, options.starts_in_thought);
   }
@@ -23,29 +26,44 @@ ChoiceDelta ChoiceAssembler::push(const TokenEvent& event) {
   if (event.token >= 0) add_token(event, delta);
   if (!matcher_.stopped() && event.finish != FinishReason::none) {
     OutputDelta rest = flush();
-    delta.reasoning += rest.reasoning;
-    if (!rest.content.empty()) delta.content += matcher_.push(rest.content);
-    if (!matcher_.stopped()) delta.content += matcher_.finish();
+    if (!hide_thoughts_) delta.reasoning += rest.reasoning;
+    delta.content += matcher_.finish(rest.content);
   }
   finish_ = matcher_.stopped() ? FinishReason::stop : event.finish;
   delta.finish = finish_;
+  sent_ += count_characters(delta.content);
+  release_logprobs(delta);
   return delta;
 }
 
 void ChoiceAssembler::add_token(const TokenEvent& event, ChoiceDelta& delta) {
   ++completion_tokens_;
-  delta.tokens.push_back(event.token);
   if (event.finish == FinishReason::stop) {
+    delta.tokens.push_back(event.token);
     matcher_.push({});  // counts it; a stop token has no text, whatever it spells
     return;
   }
-  if (event.logprob) {
-    delta.logprobs.push_back({event.token, event.logprob, event.top, characters_});
-  }
+  const size_t offset = characters_;
+  const bool was_thinking = is_thinking();
   OutputDelta text = decode(event.token);
   characters_ += count_characters(text.content);
-  delta.reasoning = std::move(text.reasoning);
   delta.content = matcher_.push(text.content);
+  // The tags of a thought belong to it.
+  if (hide_thoughts_ && (was_thinking || is_thinking())) return;
+  delta.reasoning = std::move(text.reasoning);
+  delta.tokens.push_back(event.token);
+  if (event.logprob) waiting_.push_back({event.token, event.logprob, event.top, offset});
+}
+
+// Whatever begins before the end of the text that was sent. What begins at its end waits only while
+// text is held back; when a stop string ends the choice, it is part of that string.
+void ChoiceAssembler::release_logprobs(ChoiceDelta& delta) {
+  const bool ends_in_stop = matcher_.stopped() && !keeps_stop_;
+  const bool all = ends_in_stop ? false : finished() || sent_ == characters_;
+  while (!waiting_.empty() && (all || waiting_.front().text_offset < sent_)) {
+    delta.logprobs.push_back(std::move(waiting_.front()));
+    waiting_.pop_front();
+  }
 }
 
 OutputDelta ChoiceAssembler::decode(int32_t token) {

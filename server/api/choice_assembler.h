@@ -1,10 +1,12 @@
 // From the tokens of one choice to the text a client sees: decoding, reasoning apart from content,
-// stop strings, counts, the reason of the end. The only path from tokens to answers: a streamed
-// answer sends the deltas, a whole one is their sum. One per choice, on the thread that serves the
-// request.
+// stop strings, counts, the reason of the end. Log-probabilities wait with the text that stop
+// strings hold back, and those of a found stop string's own tokens are dropped with it. The only
+// path from tokens to answers: a streamed answer sends the deltas, a whole one is their sum. One
+// per choice, on the thread that serves the request.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,8 +31,9 @@ struct TokenChoice {
 struct ChoiceDelta {
   std::string reasoning;
   std::string content;
-  std::vector<int32_t> tokens;        // as generated, a stop token included
-  std::vector<TokenChoice> logprobs;  // when asked for; a stop token has none
+  std::vector<int32_t> tokens;  // as generated, a stop token included
+  // When asked for, of the tokens whose text was sent; a stop token has none.
+  std::vector<TokenChoice> logprobs;
   FinishReason finish = FinishReason::none;
 
   bool adds_something() const {
@@ -42,6 +45,8 @@ struct AssemblyOptions {
   // Null: plain text, as of /v1/completions.
   const DialectTokens* dialect = nullptr;
   bool starts_in_thought = false;
+  // Thoughts are counted but leave nothing in the deltas: no text, no ids, no log-probabilities.
+  bool hide_thoughts = false;
   StopOptions stop;
 };
 
@@ -62,19 +67,24 @@ class ChoiceAssembler {
   int64_t reasoning_tokens() const { return parser_ ? parser_->reasoning_tokens() : 0; }
 
   // Text that stands before the first token, for text offsets: an echoed prompt.
-  void set_text_offset(size_t characters) { characters_ = characters; }
+  void set_text_offset(size_t characters) { characters_ = sent_ = characters; }
 
  private:
+  bool is_thinking() const { return parser_ && parser_->in_thought(); }
   OutputDelta decode(int32_t token);
   OutputDelta flush();
   void add_token(const TokenEvent& event, ChoiceDelta& delta);
+  void release_logprobs(ChoiceDelta& delta);
 
   std::optional<OutputParser> parser_;
   IncrementalDecoder decoder_;
   StopMatcher matcher_;
+  const bool hide_thoughts_, keeps_stop_;
+  std::deque<TokenChoice> waiting_;  // their text is held back
   FinishReason finish_ = FinishReason::none;
   int64_t completion_tokens_ = 0;
-  size_t characters_ = 0;
+  size_t characters_ = 0;  // of content, held text included
+  size_t sent_ = 0;        // of content
 };
 
 // Code points in UTF-8 text.

@@ -55,22 +55,13 @@ class CompletionAnswer : public AnswerWriter {
     append_choice(out, choice, part, !started_[choice]);
     started_[choice] = true;
     out += ']';
-    if (params_.continuous_usage) {
-      out += ",\"usage\":";
-      append_usage(out, usage);
-    } else if (params_.include_usage) {
-      out += ",\"usage\":null";
-    }
+    append_chunk_usage(out, params_, usage);
     out += '}';
     sse.end_frame();
   }
 
   void write_usage(SseWriter& sse, const Usage& usage) override {
-    std::string& out = sse.begin_frame();
-    out += opening_;
-    out += ",\"choices\":[],\"usage\":";
-    append_usage(out, usage);
-    out += '}';
+    append_usage_chunk(sse.begin_frame(), opening_, usage);
     sse.end_frame();
   }
 
@@ -135,6 +126,12 @@ class CompletionAnswer : public AnswerWriter {
 std::vector<Request> engine_requests(const HttpRequest& http, const Service& service,
                                      const CompletionRequest& completion) {
   const GenerationParams& params = completion.params;
+  const auto limit = static_cast<size_t>(service.options.max_sequences);
+  if (completion.prompts.size() * static_cast<size_t>(params.n) > limit) {
+    // All start together or none does, so waiting would not help.
+    throw api_error::invalid_value("prompt", "this server takes at most " + std::to_string(limit) +
+                                                 " choices over all prompts at once.");
+  }
   std::vector<Request> requests;
   for (size_t i = 0; i < completion.prompts.size(); ++i) {
     Request request;
@@ -144,8 +141,7 @@ std::vector<Request> engine_requests(const HttpRequest& http, const Service& ser
     request.n = params.n;
     request.max_tokens = completion_room(params, service, request.tokens.size(), "prompt");
     request.stop_ids = params.stop_ids;
-    // Without an answer the engine has only the prompt to score.
-    request.prompt_logprobs = completion.echo && (completion.logprobs || request.max_tokens == 0);
+    request.prompt_logprobs = completion.echo && completion.logprobs;
     requests.push_back(std::move(request));
   }
   return requests;
@@ -160,8 +156,8 @@ HttpResponse handle_completions(const HttpRequest& http, const Service& service)
   std::vector<Request> requests = engine_requests(http, service, completion);
 
   auto writer = std::make_shared<CompletionAnswer>(completion, service);
-  auto generation = std::make_shared<Generation>(
-      service, AssemblyOptions{nullptr, false, completion.params.stop});
+  auto generation =
+      std::make_shared<Generation>(service, AssemblyOptions{.stop = completion.params.stop});
   generation->submit(std::move(requests), "prompt");
   if (completion.echo) {
     for (size_t i = 0; i < generation->n_choices(); ++i) {

@@ -37,6 +37,12 @@ void Generation::submit(std::vector<Request> requests, const char* param) {
     part.open = part.n = static_cast<size_t>(request.n);
     part.prompt_tokens = static_cast<int64_t>(request.tokens.size());
     part.prompt_sent = !request.prompt_logprobs;
+    for (size_t i = 0; i < part.n; ++i) choices_.emplace_back(service_.tokenizer, assembly_);
+    if (is_empty(request)) {
+      part.open = 0;
+      parts_.push_back(std::move(part));
+      continue;
+    }
     Submission submission = service_.submit(std::move(request));
     if (const auto* refusal = std::get_if<Refusal>(&submission)) {
       if (*refusal == Refusal::queue_full) throw api_error::overloaded();
@@ -47,8 +53,16 @@ void Generation::submit(std::vector<Request> requests, const char* param) {
           "length of the prompt, max_tokens or n.");
     }
     part.stream = std::get<std::shared_ptr<TokenStream>>(std::move(submission));
-    for (size_t i = 0; i < part.n; ++i) choices_.emplace_back(service_.tokenizer, assembly_);
     parts_.push_back(std::move(part));
+  }
+}
+
+void Generation::end_empty_parts(DeltaSink& sink) {
+  ChoiceDelta end;
+  end.finish = FinishReason::length;
+  for (const Part& part : parts_) {
+    if (part.stream != nullptr) continue;
+    for (size_t i = 0; i < part.n; ++i) sink.on_delta(part.first_choice + i, end);
   }
 }
 
@@ -57,6 +71,7 @@ Outcome Generation::run(DeltaSink& sink) {
   const auto deadline = timeout_s > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                                            std::chrono::duration<double>(timeout_s))
                                       : Clock::time_point::max();
+  end_empty_parts(sink);
   while (!all_ended()) {
     const bool progress = gather(parts_.size() == 1 ? kIdleTick : kTurnTick, sink);
     if (!(progress ? sink.on_ready() : sink.on_idle())) return Outcome::client_gone;
@@ -127,7 +142,7 @@ Usage Generation::usage() const {
   Usage usage;
   for (const Part& part : parts_) {
     usage.prompt_tokens += part.prompt_tokens;
-    usage.cached_tokens += part.stream->cached_tokens();
+    if (part.stream != nullptr) usage.cached_tokens += part.stream->cached_tokens();
   }
   for (const ChoiceAssembler& choice : choices_) {
     usage.completion_tokens += choice.completion_tokens();

@@ -58,7 +58,7 @@ class Generation {
 
  private:
   struct Part {
-    std::shared_ptr<TokenStream> stream;
+    std::shared_ptr<TokenStream> stream;  // null: an empty request
     size_t first_choice = 0, n = 1;
     size_t open = 1;  // choices that have not ended
     int64_t prompt_tokens = 0;
@@ -66,6 +66,11 @@ class Generation {
     bool prompt_sent = false;
   };
 
+  // Nothing was asked of the engine for it: no answer and no scores.
+  static bool is_empty(const Request& request) {
+    return request.max_tokens == 0 && !request.prompt_logprobs;
+  }
+  void end_empty_parts(DeltaSink& sink);
   // True when anything came. Updates parts and choices.
   bool gather(std::chrono::milliseconds wait, DeltaSink& sink);
   void take(size_t index, std::vector<TokenEvent> events, DeltaSink& sink);

@@ -1,11 +1,19 @@
 #include "server/api/service.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "server/api/fields.h"
 
 namespace lapidary {
+namespace {
+
+// Whatever a config says of them, none of these belongs into an answer.
+constexpr std::array kMediaMarks = {"<|image>", "<image|>",  "<|image|>", "<|audio>",
+                                    "<audio|>", "<|audio|>", "<|video|>"};
+
+}  // namespace
 
 Service::Service(ServiceOptions the_options, const ModelConfig& the_config,
                  const Tokenizer& the_tokenizer)
@@ -16,6 +24,12 @@ Service::Service(ServiceOptions the_options, const ModelConfig& the_config,
       suppressed_tokens(the_config.ids.media) {
   const auto& own = the_config.generation.suppress_tokens;
   suppressed_tokens.insert(suppressed_tokens.end(), own.begin(), own.end());
+  for (const char* mark : kMediaMarks) {
+    if (const auto id = tokenizer.control_id(mark)) suppressed_tokens.push_back(*id);
+  }
+  std::sort(suppressed_tokens.begin(), suppressed_tokens.end());
+  suppressed_tokens.erase(std::unique(suppressed_tokens.begin(), suppressed_tokens.end()),
+                          suppressed_tokens.end());
 }
 
 nlohmann::json Service::parse(const std::string& body) const {

@@ -28,6 +28,7 @@ struct ServiceOptions {
   int64_t created = 0;                   // of the model's entry, seconds since 1970
   int max_model_len = 0;                 // tokens of prompt and answer
   int max_choices = 8;                   // n
+  int max_sequences = 512;               // that the engine takes at once, running and waiting
   size_t max_body_bytes = 4 << 20;
   std::optional<int64_t> default_seed;
   TemplateVariant variant = TemplateVariant::kLarge;

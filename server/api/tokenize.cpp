@@ -8,6 +8,7 @@
 #include "server/api/fields.h"
 #include "server/api/json_text.h"
 #include "server/api/request_params.h"
+#include "server/api/unsupported_fields.h"
 
 namespace lapidary {
 namespace {
@@ -19,7 +20,10 @@ void check_model(const Fields& body, const Service& service) {
 }
 
 std::vector<int32_t> tokens_of(const Fields& body, const Service& service) {
-  if (body.find("messages") != nullptr) return parse_chat_prompt(body, service).tokens;
+  if (body.find("messages") != nullptr) {
+    refuse_unsupported_fields(body);  // tools would be part of the prompt
+    return parse_chat_prompt(body, service).tokens;
+  }
   const auto prompt = body.text("prompt", service.options.max_body_bytes);
   if (!prompt) throw api_error::missing_parameter("prompt");
   std::vector<int32_t> tokens;
