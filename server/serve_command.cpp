@@ -15,7 +15,9 @@
 #include "server/api/answer_format.h"
 #include "server/api/routes.h"
 #include "server/api/service.h"
+#include "server/greeting.h"
 #include "server/http/http_server.h"
+#include "server/json_log.h"
 #include "server/loaded_model.h"
 #include "server/service_options.h"
 #include "server/shutdown_signals.h"
@@ -32,9 +34,7 @@ constexpr milliseconds kLastBytes{5000};
 void set_up_log(const ServeConfig& config) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("lapidary"));
   spdlog::set_level(spdlog::level::from_str(config.log_level));
-  if (config.log_format == "json") {
-    spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":"%v"})");
-  }
+  if (config.log_format == "json") spdlog::set_formatter(json_log_formatter());
 }
 
 HttpOptions http_options(const ServeConfig& config) {
@@ -61,20 +61,6 @@ void drain(Service& service, Engine& engine, HttpServer& server, double timeout_
   server.stop();
 }
 
-void announce(const ServeConfig& config, int port, const Service& service) {
-  const bool any = config.host == "0.0.0.0" || config.host == "::";
-  const std::string host = any ? "127.0.0.1" : config.host;
-  std::printf("Lapidary serves %s (%d tokens of context) on http://%s:%d\n",
-              service.options.model_names.front().c_str(), service.options.max_model_len,
-              host.c_str(), port);
-  std::printf(
-      "Try:\n  curl http://%s:%d/v1/chat/completions -H 'Content-Type: application/json' "
-      "-d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": "
-      "\"Who are you?\"}]}'\n",
-      host.c_str(), port, service.options.model_names.front().c_str());
-  std::fflush(stdout);
-}
-
 }  // namespace
 
 int run_serve(const ServeConfig& config, const Environment& environment) {
@@ -93,10 +79,18 @@ int run_serve(const ServeConfig& config, const Environment& environment) {
   HttpServer server(http_options(config));
   add_routes(server, service);
   const int port = server.bind();
-  announce(config, port, service);
+  std::fputs(greeting(server_url(config.host, port), service.options.model_names.front(),
+                      service.options.max_model_len)
+                 .c_str(),
+             stdout);
+  std::fflush(stdout);
   signals->arm([&] { drain(service, engine, server, config.drain_timeout_s); });
-  server.run();
+  const bool was_stopped = server.run();
   signals.reset();  // before what a shutdown works on
+  if (!was_stopped) {
+    spdlog::error("Stopped: the listening socket failed.");
+    return 1;
+  }
   spdlog::info("Stopped.");
   return 0;
 }

@@ -6,7 +6,7 @@
 
 namespace lapidary {
 
-// 0 after a drain. Throws StartupError.
+// 0 after a drain, 1 when the listening socket failed. Throws StartupError.
 int run_serve(const ServeConfig& config, const Environment& environment);
 
 }  // namespace lapidary

@@ -37,6 +37,7 @@ ServiceOptions service_options(const ServeConfig& config, const Engine& engine) 
   options.created = unix_time();
   options.max_model_len = engine.options().max_model_len;
   options.max_choices = std::min(options.max_choices, engine.options().max_num_seqs);
+  options.max_sequences = engine.options().max_num_seqs + engine.options().max_queued_requests;
   options.max_body_bytes = static_cast<size_t>(config.max_body_bytes);
   options.default_seed = config.seed;
   options.variant = template_variant(config, engine.config());

@@ -11,14 +11,8 @@
 namespace lapidary {
 namespace {
 
-// How the destructor wakes the watcher.
+// How the destructor wakes the watcher, once leaving_ is set.
 constexpr int kLeave = SIGUSR1;
-
-int next_signal(const sigset_t& signals) {
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
-}
 
 [[noreturn]] void leave_at_once(int code) {
   std::fflush(nullptr);
@@ -35,6 +29,7 @@ ShutdownSignals::ShutdownSignals() {
 }
 
 ShutdownSignals::~ShutdownSignals() {
+  leaving_ = true;
   pthread_kill(watcher_.native_handle(), kLeave);
   watcher_.join();
 }
@@ -49,13 +44,22 @@ std::function<void()> ShutdownSignals::armed() {
   return shutdown_;
 }
 
+// kLeave from elsewhere means nothing.
+int ShutdownSignals::next_signal() const {
+  int signal = 0;
+  do {
+    sigwait(&signals_, &signal);
+  } while (signal == kLeave && !leaving_);
+  return signal;
+}
+
 void ShutdownSignals::watch() {
-  const int first = next_signal(signals_);
+  const int first = next_signal();
   if (first == kLeave) return;
   const std::function<void()> shutdown = armed();
   if (!shutdown) leave_at_once(128 + first);
   std::thread running(shutdown);
-  if (next_signal(signals_) != kLeave) {
+  if (next_signal() != kLeave) {
     spdlog::warn("Aborted by a second signal.");
     leave_at_once(1);
   }

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -22,9 +23,11 @@ class ShutdownSignals {
 
  private:
   void watch();
+  int next_signal() const;
   std::function<void()> armed();
 
   sigset_t signals_;
+  std::atomic<bool> leaving_{false};
   std::mutex mutex_;
   std::function<void()> shutdown_;
   std::thread watcher_;
