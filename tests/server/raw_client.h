@@ -94,7 +94,9 @@ class RawClient {
     } else if (!answer.header("content-length").empty()) {
       read_bytes(answer.body, std::stoul(answer.header("content-length")));
     } else {
-      while (fill()) take_all(answer.body);
+      do {
+        take_all(answer.body);  // some of it came with the headers
+      } while (fill());
     }
     return answer;
   }
