@@ -22,7 +22,7 @@ struct ConnectionLimits {
   std::chrono::milliseconds grace{10'000};      // a body or a write may take this long ...
   size_t min_bytes_per_s = 10'000;              // ... and afterwards must keep this rate
   size_t head_bytes = 64 << 10;
-  size_t head_lines = 100; 
+  size_t head_lines = 100;
   size_t line_bytes = 8192;     // of one line of the head
   size_t body_bytes = 4 << 20;  // payload; framing may add as much again
 };
