@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view kPrefix = "LAPIDARY_";
 constexpr char kConfigVariable[] = "LAPIDARY_CONFIG";
+constexpr int kMaxListItems = 64;  // given to one flag
 
 std::string toml_text(const toml::node& node, const std::string& file, const std::string& key) {
   if (const auto* text = node.as_string()) return text->get();
@@ -130,11 +131,13 @@ ServeFlags::ServeFlags(CLI::App& app) {
       ->group("Settings");
   for (const Setting& s : settings()) {
     const std::string name = s.name;
-    const std::string names = name == "model" ? "-m,--model,model" : "--" + name;
+    std::string names = name == "model" ? "-m,--model,model" : "--" + name;
+    if (s.alias != nullptr) names = std::string(s.alias) + "," + names;
     const bool list = std::holds_alternative<std::vector<std::string> ServeConfig::*>(s.member);
     CLI::Option* option = app.add_option(names, given_[name],
                                          std::string(s.help) + " [" + s.environment_name() + "]");
-    option->expected(1)->allow_extra_args(false)->group(s.group);
+    // A list ends at the next flag.
+    option->expected(1, list ? kMaxListItems : 1)->allow_extra_args(false)->group(s.group);
     option->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll
                                      : CLI::MultiOptionPolicy::TakeLast);
     std::string type;

@@ -42,12 +42,17 @@ Setting number(const char* name, const char* group, SettingMember member, const 
   return s;
 }
 
+Setting also(const char* alias, Setting setting) {
+  setting.alias = alias;
+  return setting;
+}
+
 std::vector<Setting> model_settings() {
   const char* g = "Model";
   return {
       any_text("model", g, &C::model, "Checkpoint folder, or an id such as google/gemma-4-E4B-it"),
       any_text("served-model-name", g, &C::served_model_names,
-               "Name in requests and answers, may be given several times (default: as given)"),
+               "Names in requests and answers; the model goes before them (default: as given)"),
       one_of("load-format", g, &C::load_format,
              "auto and safetensors read the checkpoint; dummy invents weights for its config.json",
              {"auto", "safetensors", "dummy"}),
@@ -72,10 +77,11 @@ std::vector<Setting> model_settings() {
 std::vector<Setting> engine_settings() {
   const char* g = "Engine";
   return {
-      number("max-model-len", g, &C::max_model_len,
-             "Tokens of prompt and answer together; auto is the model's maximum or, where that "
-             "does not fit, what half of the cache holds",
-             {0, 16 * kMillion, "auto"}),
+      also("-c",
+           number("max-model-len", g, &C::max_model_len,
+                  "Tokens of prompt and answer together; auto is the model's maximum or, where "
+                  "that does not fit, what half of the cache holds",
+                  {0, 16 * kMillion, "auto"})),
       number("max-num-seqs", g, &C::max_num_seqs, "Sequences computed at once", {1, 65536}),
       number("max-num-batched-tokens", g, &C::max_num_batched_tokens,
              "Tokens of one step; auto is the larger of 512 and max-num-seqs",
@@ -92,9 +98,10 @@ std::vector<Setting> engine_settings() {
       number("kv-cache-memory-bytes", g, &C::kv_cache_memory_bytes,
              "Memory for keys and values, such as 2G; auto goes by memory-utilization",
              {0, kMaxInteger, "auto"}),
-      number("memory-utilization", g, &C::memory_utilization,
-             "Share of the memory left beside the weights that keys and values may take",
-             {0.01, 0.99}),
+      also("--gpu-memory-utilization",
+           number("memory-utilization", g, &C::memory_utilization,
+                  "Share of the memory left beside the weights that keys and values may take",
+                  {0.01, 0.99})),
   };
 }
 

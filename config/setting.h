@@ -26,6 +26,7 @@ struct Setting {
   double min = 0, max = 0;                // numbers only, both included
   const char* zero_word = nullptr;        // another spelling of 0: "auto", "none"
   std::vector<std::string> choices = {};  // strings only; empty: any
+  const char* alias = nullptr;            // the flag as other servers spell it, with dashes
 
   std::string environment_name() const;  // LAPIDARY_MAX_MODEL_LEN
 };

@@ -96,14 +96,21 @@ TEST_CASE("counts take the suffixes that vLLM's users know", "[config]") {
 
 TEST_CASE("served names may be repeated or listed", "[config]") {
   const std::vector<std::string> both = {"a", "b"};
-  CHECK(parse({"--served-model-name", "a", "--served-model-name", "b", "dir"}).served_model_names ==
-        both);
+  CHECK(parse({"--served-model-name", "a", "--served-model-name", "b"}).served_model_names == both);
+  const ServeConfig several = parse({"dir", "--served-model-name", "a", "b", "--port", "1"});
+  CHECK(several.served_model_names == both);
+  CHECK(several.model == "dir");
   CHECK(parse({"--served-model-name", "a,b"}).served_model_names == both);
   CHECK(parse({}, {{"LAPIDARY_SERVED_MODEL_NAME", "a,b"}}).served_model_names == both);
   const ScratchFolder folder;
   const std::string file = folder.write("s.toml", "served_model_name = [\"a\", \"b\"]\n");
   CHECK(parse({"--config", file.c_str()}).served_model_names == both);
   CHECK(contains(refusal({"--served-model-name", "a,,b"}), "served-model-name"));
+}
+
+TEST_CASE("flags that vLLM spells otherwise are understood", "[config]") {
+  CHECK(parse({"-c", "4k"}).max_model_len == 4000);
+  CHECK(parse({"--gpu-memory-utilization", "0.9"}).memory_utilization == 0.9);
 }
 
 TEST_CASE("values out of limits are refused with setting, source and limits", "[config]") {
