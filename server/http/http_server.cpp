@@ -169,10 +169,10 @@ std::string read_body(const httplib::ContentReader& reader, size_t max_bytes) {
 // An answer that does not go through the library; the connection ends behind it.
 void write_error(Connection& connection, const ApiError& error) {
   const std::string body = error.body();
-  std::string text = "HTTP/1.1 " + std::to_string(error.status) +
-                     " Error\r\nContent-Type: application/json\r\nX-Request-Id: " +
-                     exchange->request_id + "\r\nConnection: close\r\nContent-Length: " +
-                     std::to_string(body.size()) + "\r\n";
+  std::string text =
+      "HTTP/1.1 " + std::to_string(error.status) +
+      " Error\r\nContent-Type: application/json\r\nX-Request-Id: " + exchange->request_id +
+      "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
   if (error.retry_after_s > 0) {
     text += "Retry-After: " + std::to_string(error.retry_after_s) + "\r\n";
   }
