@@ -38,6 +38,7 @@ class FakeEngine {
     if (refusal_) return *refusal_;
     requests_.push_back(request);
     auto stream = std::make_shared<TokenStream>(request.n, 100'000);
+    ++running_;  // here, not on the thread: a test may look before it runs
     threads_.emplace_back([this, stream, events = script_(request)] { fill(*stream, events); });
     return stream;
   }
@@ -55,7 +56,6 @@ class FakeEngine {
 
  private:
   void fill(TokenStream& stream, const std::vector<TokenEvent>& events) {
-    ++running_;
     for (const TokenEvent& event : events) {
       const auto until = std::chrono::steady_clock::now() + pause_;
       while (!stream.cancelled() && std::chrono::steady_clock::now() < until) {
