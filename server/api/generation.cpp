@@ -11,8 +11,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// How often the client is looked at while no token comes.
+// How often the client is looked at while it waits for its first token: that may take long.
 constexpr milliseconds kIdleTick{50};
+// The same once tokens come. Each of them is an occasion to look, so this is for the pauses only;
+// shorter, and hundreds of streams would wake more often for nothing than for a token.
+constexpr milliseconds kBetweenTokensTick{250};
 // The same for one of several prompts, whose streams are looked at in turns.
 constexpr milliseconds kTurnTick{5};
 
@@ -72,8 +75,10 @@ Outcome Generation::run(DeltaSink& sink) {
                                                            std::chrono::duration<double>(timeout_s))
                                       : Clock::time_point::max();
   end_empty_parts(sink);
+  milliseconds tick = parts_.size() == 1 ? kIdleTick : kTurnTick;
   while (!all_ended()) {
-    const bool progress = gather(parts_.size() == 1 ? kIdleTick : kTurnTick, sink);
+    const bool progress = gather(tick, sink);
+    if (progress && parts_.size() == 1) tick = kBetweenTokensTick;
     if (!(progress ? sink.on_ready() : sink.on_idle())) return Outcome::client_gone;
     if (cancelled_) return Outcome::cancelled;
     if (!all_ended() && Clock::now() > deadline) return Outcome::timed_out;
