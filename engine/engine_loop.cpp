@@ -98,7 +98,9 @@ void EngineLoop::drain(std::chrono::steady_clock::time_point deadline) {
 
 EngineStats EngineLoop::stats() const {
   const std::lock_guard lock(mutex_);
-  return stats_;
+  EngineStats stats = stats_;
+  stats.waiting += static_cast<int>(inbox_.size());  // submitted during the step that runs now
+  return stats;
 }
 
 // --- the engine thread ---
