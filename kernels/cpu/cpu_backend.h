@@ -76,6 +76,9 @@ class CpuBackend final : public Backend {
     float cap;  // soft cap; 0: none
   };
   void multiply(const Multiplication& m);
+  // What linear, geglu_linear and logits are: out = x . w^T, w packed as `form`; cap 0: none.
+  void multiply_all(const Tensor& x, const Weight& w, WeightForm form, float cap,
+                    const Tensor& out);
 
   struct MoePlan;
   MoePlan plan_moe(const MoeFfnArgs& args);

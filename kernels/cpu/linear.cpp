@@ -98,55 +98,34 @@ void CpuBackend::multiply(const Multiplication& m) {
   });
 }
 
-void CpuBackend::linear(const LinearArgs& args) {
-  const Weight& w = *args.weight;
-  const int64_t n = args.x.dim(0);
-  CHECK(w.form == WeightForm::stacked && w.count == 1);
-  expect_shape(args.x, DType::f32, {n, w.cols});
-  expect_shape(args.out, DType::f32, {n, w.rows});
+void CpuBackend::multiply_all(const Tensor& x, const Weight& w, WeightForm form, float cap,
+                              const Tensor& out) {
+  const int64_t n = x.dim(0);
+  const int64_t n_cols = form == WeightForm::gate_up ? w.rows / 2 : w.rows;
+  CHECK(w.form == form && w.count == 1);
+  expect_shape(x, DType::f32, {n, w.cols});
+  expect_shape(out, DType::f32, {n, n_cols});
   if (n == 0) return;
   const Product product = product_of(w);
-  multiply({.rows = prepare_rows(args.x.as<float>(), n, w.cols, product),
+  multiply({.rows = prepare_rows(x.as<float>(), n, w.cols, product),
             .n_rows = n,
             .weight = &w,
             .product = product,
-            .out = args.out.as<float>(),
-            .n_cols = w.rows,
-            .cap = 0});
+            .out = out.as<float>(),
+            .n_cols = n_cols,
+            .cap = cap});
+}
+
+void CpuBackend::linear(const LinearArgs& args) {
+  multiply_all(args.x, *args.weight, WeightForm::stacked, 0, args.out);
 }
 
 void CpuBackend::geglu_linear(const GegluLinearArgs& args) {
-  const Weight& w = *args.weight;
-  const int64_t n = args.x.dim(0);
-  CHECK(w.form == WeightForm::gate_up && w.count == 1);
-  expect_shape(args.x, DType::f32, {n, w.cols});
-  expect_shape(args.out, DType::f32, {n, w.rows / 2});
-  if (n == 0) return;
-  const Product product = product_of(w);
-  multiply({.rows = prepare_rows(args.x.as<float>(), n, w.cols, product),
-            .n_rows = n,
-            .weight = &w,
-            .product = product,
-            .out = args.out.as<float>(),
-            .n_cols = w.rows / 2,
-            .cap = 0});
+  multiply_all(args.x, *args.weight, WeightForm::gate_up, 0, args.out);
 }
 
 void CpuBackend::logits(const LogitsArgs& args) {
-  const Weight& w = *args.table;
-  const int64_t n = args.x.dim(0);
-  CHECK(w.form == WeightForm::stacked && w.count == 1);
-  expect_shape(args.x, DType::f32, {n, w.cols});
-  expect_shape(args.out, DType::f32, {n, w.rows});
-  if (n == 0) return;
-  const Product product = product_of(w);
-  multiply({.rows = prepare_rows(args.x.as<float>(), n, w.cols, product),
-            .n_rows = n,
-            .weight = &w,
-            .product = product,
-            .out = args.out.as<float>(),
-            .n_cols = w.rows,
-            .cap = args.cap});
+  multiply_all(args.x, *args.table, WeightForm::stacked, args.cap, args.out);
 }
 
 }  // namespace lapidary::cpu

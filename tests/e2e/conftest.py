@@ -55,6 +55,12 @@ class Server:
             self.process.kill()
         return self.process.wait(30)
 
+    def expect_exit(self, code):
+        """Waits for the end; what the server said stands in the report when it ended otherwise."""
+        ended = self.process.wait(30)
+        self.reader.join(30)
+        assert ended == code, f"exit code {ended}\n" + "".join(self.lines)
+
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
 

@@ -115,7 +115,7 @@ def test_sigterm_finishes_what_runs(start_server):
     assert late.getresponse().status == 503
     reader.join(120)
     assert result["last"] == "data: [DONE]"
-    assert server.process.wait(30) == 0
+    server.expect_exit(0)
 
 
 def test_a_drain_that_takes_too_long_ends_streams_with_an_error(start_server):
@@ -138,7 +138,7 @@ def test_a_drain_that_takes_too_long_ends_streams_with_an_error(start_server):
     for reader in readers:
         reader.join(60)
     assert any('"engine_overloaded"' in line for line in lines)
-    assert server.process.wait(30) == 0
+    server.expect_exit(0)
 
 
 def test_a_second_signal_aborts(start_server):
@@ -157,6 +157,6 @@ def test_a_second_signal_aborts(start_server):
     server.signal(signal.SIGINT)
     time.sleep(0.1)
     server.signal(signal.SIGTERM)
-    assert server.process.wait(10) == 1
+    server.expect_exit(1)
     for asker in askers:
         asker.join(10)
