@@ -29,9 +29,9 @@ struct ServeConfig {
   int64_t max_queued_requests = 256;
   int64_t max_connections = 1024;      // HTTP connections at once
 
-  std::string device = "auto";         // auto, cpu
+  std::string device = "auto";         // auto, cpu, cuda
   std::string dtype = "auto";          // auto, bfloat16, float32
-  std::string kv_cache_dtype = "auto"; // auto, bfloat16, float32
+  std::string kv_cache_dtype = "auto"; // auto, bfloat16, float32, fp8
   int64_t kv_cache_memory_bytes = 0;   // 0: from memory_utilization
   double memory_utilization = 0.5;     // share of the memory left beside the weights
   std::string load_format = "auto";    // auto, safetensors, dummy

@@ -41,6 +41,7 @@ Batch Batch::from(const Step& step) {
       batch.positions.push_back(p);
     }
     batch.query_start.push_back(batch.n_tokens());
+    batch.max_keys = std::max(batch.max_keys, chunk.start + chunk.count);
     add_group(batch.sliding, chunk.sequence->sliding, chunk);
     add_group(batch.global, chunk.sequence->global, chunk);
   }

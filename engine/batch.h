@@ -22,6 +22,7 @@ struct Batch {
   std::vector<int32_t> query_start;  // [n_seqs + 1]: rows of each sequence
   std::vector<int32_t> logit_rows;   // rows whose logits are wanted, ascending
   GroupPages sliding, global;
+  int max_keys = 0;  // positions of the longest sequence, those of this step included
 
   int n_tokens() const { return static_cast<int>(tokens.size()); }
   int n_seqs() const { return static_cast<int>(query_start.size()) - 1; }

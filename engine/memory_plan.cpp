@@ -119,13 +119,19 @@ int64_t KvShape::sequence_bytes(int64_t n_tokens, int step_tokens) const {
          global_pages(n_tokens) * global_page_bytes;
 }
 
-KvShape kv_shape(const ModelConfig& config, DType kv_dtype) {
+int key_width(const ModelConfig& config, const LayerConfig& layer, bool stores_v_once) {
+  if (!layer.k_eq_v || !stores_v_once) return layer.head_dim;
+  return 2 * static_cast<int>(config.rope(layer.kind).inv_freq(layer.head_dim).size());
+}
+
+KvShape kv_shape(const ModelConfig& config, const KvForm& form) {
   KvShape shape;
   for (int l = 0; l < config.n_layers(); ++l) {
     const LayerConfig& layer = config.layers[l];
     if (!layer.owns_kv(l)) continue;
-    const int64_t bytes = int64_t{2} * kPageSize * layer.n_kv_heads * layer.head_dim *
-                          static_cast<int64_t>(dtype_bytes(kv_dtype));
+    const int width = layer.head_dim + key_width(config, layer, form.stores_v_once);
+    const int64_t bytes = int64_t{kPageSize} * layer.n_kv_heads * width *
+                          static_cast<int64_t>(dtype_bytes(form.dtype));
     if (layer.kind == LayerKind::sliding) {
       shape.sliding_page_bytes += bytes;
       shape.window = layer.window;
@@ -138,7 +144,7 @@ KvShape kv_shape(const ModelConfig& config, DType kv_dtype) {
 
 KvPlan plan_kv(const ModelConfig& config, int64_t kv_bytes, const KvDemand& demand) {
   CHECK(demand.max_model_len >= 1 && demand.max_num_seqs >= 1 && demand.step_tokens >= 1);
-  const KvShape shape = kv_shape(config, demand.kv_dtype);
+  const KvShape shape = kv_shape(config, demand.kv);
   const int64_t needed = shape.sequence_bytes(demand.max_model_len, demand.step_tokens);
   if (kv_bytes < needed) {
     throw StartupError(
@@ -172,13 +178,13 @@ KvPlan plan_kv(const ModelConfig& config, int64_t kv_bytes, const KvDemand& dema
 
 int64_t sequences_at_once(const ModelConfig& config, const KvPlan& plan, const KvDemand& demand,
                           int64_t n_tokens) {
-  const Split split(kv_shape(config, demand.kv_dtype), demand, plan.bytes);
+  const Split split(kv_shape(config, demand.kv), demand, plan.bytes);
   return static_cast<int64_t>(split.sequences(n_tokens, plan.sliding_pages, plan.global_pages));
 }
 
-int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, DType kv_dtype,
+int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, const KvForm& form,
                          int step_tokens) {
-  const KvShape shape = kv_shape(config, kv_dtype);
+  const KvShape shape = kv_shape(config, form);
   int64_t fits = 0;
   int64_t too_long = int64_t{config.max_positions} + 1;
   while (too_long - fits > 1) {
@@ -191,7 +197,7 @@ int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, DType kv_d
 int64_t automatic_model_len(const ModelConfig& config, int64_t kv_bytes, const KvDemand& demand) {
   const auto longest = [&](int64_t bytes) {
     return std::min<int64_t>(demand.max_model_len,
-                             longest_sequence(config, bytes, demand.kv_dtype, demand.step_tokens));
+                             longest_sequence(config, bytes, demand.kv, demand.step_tokens));
   };
   const int64_t whole = longest(kv_bytes);
   if (whole == demand.max_model_len) return whole;

@@ -13,6 +13,16 @@
 
 namespace lapidary {
 
+// How a backend keeps K and V.
+struct KvForm {
+  DType dtype = DType::bf16;
+  bool stores_v_once = false;  // Backend::stores_v_once()
+};
+
+// Elements that K keeps of a position and head: all, or where V is stored once and K comes from
+// the same projection, the dims that RoPE turns.
+int key_width(const ModelConfig& config, const LayerConfig& layer, bool stores_v_once);
+
 // What one sequence costs in KV.
 struct KvShape {
   int64_t sliding_page_bytes = 0;  // one page in all KV-owning sliding layers, K and V; 0: none
@@ -26,7 +36,7 @@ struct KvShape {
   int64_t sequence_bytes(int64_t n_tokens, int step_tokens) const;
 };
 
-KvShape kv_shape(const ModelConfig& config, DType kv_dtype);
+KvShape kv_shape(const ModelConfig& config, const KvForm& form);
 
 // How the KV budget is split between the two page pools.
 struct KvPlan {
@@ -37,7 +47,7 @@ struct KvPlan {
 
 // What the split is made for.
 struct KvDemand {
-  DType kv_dtype = DType::bf16;
+  KvForm kv;
   int max_model_len = 0;  // tokens
   int max_num_seqs = 1;
   int step_tokens = 1;  // max_num_batched_tokens
@@ -54,7 +64,7 @@ int64_t sequences_at_once(const ModelConfig& config, const KvPlan& plan, const K
                           int64_t n_tokens);
 
 // The longest sequence that a budget holds, at most the model's max_positions; 0: not one page.
-int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, DType kv_dtype,
+int64_t longest_sequence(const ModelConfig& config, int64_t kv_bytes, const KvForm& form,
                          int step_tokens);
 
 // max_model_len where nobody set one: demand.max_model_len if the budget holds that, else what half

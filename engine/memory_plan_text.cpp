@@ -110,10 +110,10 @@ void print_weights(std::string& out, const ModelConfig& config, DType stored) {
 }
 
 void print_groups(std::string& out, const ModelConfig& config, const KvDemand& demand) {
-  const KvShape shape = kv_shape(config, demand.kv_dtype);
+  const KvShape shape = kv_shape(config, demand.kv);
   char line[200];
   std::snprintf(line, sizeof(line), "\nKV cache (%s, pages of %d tokens)\n",
-                dtype_name(demand.kv_dtype), kPageSize);
+                dtype_name(demand.kv.dtype), kPageSize);
   out += line;
   if (shape.sliding_page_bytes > 0) {
     std::snprintf(
@@ -142,7 +142,7 @@ void print_groups(std::string& out, const ModelConfig& config, const KvDemand& d
 void print_budget(std::string& out, const ModelConfig& config, int64_t kv_bytes, KvDemand demand) {
   demand.max_model_len = static_cast<int>(
       std::min<int64_t>(demand.max_model_len,
-                        longest_sequence(config, kv_bytes, demand.kv_dtype, demand.step_tokens)));
+                        longest_sequence(config, kv_bytes, demand.kv, demand.step_tokens)));
   char line[200];
   if (demand.max_model_len == 0) {
     std::snprintf(line, sizeof(line), "  %10s  too little for any sequence\n",
@@ -151,7 +151,7 @@ void print_budget(std::string& out, const ModelConfig& config, int64_t kv_bytes,
     return;
   }
   const KvPlan plan = plan_kv(config, kv_bytes, demand);
-  const bool has_global = kv_shape(config, demand.kv_dtype).global_page_bytes > 0;
+  const bool has_global = kv_shape(config, demand.kv).global_page_bytes > 0;
   const auto at_once = [&](int64_t n_tokens) {
     return static_cast<long long>(
         sequences_at_once(config, plan, demand, std::min<int64_t>(n_tokens, demand.max_model_len)));

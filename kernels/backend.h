@@ -1,11 +1,13 @@
 // The seam to the device: every number the model computes goes through one of these verbs.
 // One Args struct a verb; shapes stand at each field and are executed by expect_shape.
-// Activations are float32 on the CPU; Backend::compute_dtype() says to what a linear's input and
-// the weights are rounded. All verbs are called from the one engine thread.
+// The residual stream h is float32; what lies between verbs ("act") has activation_dtype():
+// float32 on the CPU, bf16 on CUDA. Backend::compute_dtype() says to what a linear's input and the
+// weights are rounded. All verbs are called from the one engine thread.
 //
-// Promise of every verb: a row's result depends on that row's inputs alone, bit for bit; not on
-// how many rows, sequences or pages are in the call, nor on the number of threads. So each
-// reduction runs in one order, whatever the tile.
+// Promise of every verb of the CPU backend: a row's result depends on that row's inputs alone, bit
+// for bit; not on how many rows, sequences or pages are in the call, nor on the number of threads.
+// So each reduction runs in one order, whatever the tile. The CUDA backend's README says how far
+// it keeps this.
 //
 // Dims: n_tokens (rows of this step), hidden, ffn, n_heads, n_kv_heads, head_dim, vocab.
 #pragma once
@@ -54,47 +56,56 @@ struct EmbedArgs {
   Tensor ids;                     // [n_tokens] i32, each in [0, table rows)
   const Weight* table = nullptr;  // [vocab, hidden]
   float scale = 1.0F;
-  Tensor out;                     // [n_tokens, hidden]
+  Tensor out;                     // [n_tokens, hidden] f32: h
 };
 
 // out = x / sqrt(mean(x^2) + eps) * weight        (spec of RMSNorm: plain weight, not 1 + weight)
 struct RmsNormArgs {
-  Tensor x;       // [n_tokens, hidden]
+  Tensor x;       // [n_tokens, hidden] f32: h
   Tensor weight;  // [hidden] f32
   float eps = 1e-6F;
-  Tensor out;     // [n_tokens, hidden]; may be x
+  Tensor out;     // [n_tokens, hidden] act
+};
+
+// out = rms_norm(h, weight) of the h that the verb leaves: the norm that the next block starts
+// from, without reading h once more. Empty: none.
+struct NextNorm {
+  Tensor weight;  // [hidden] f32
+  Tensor out;     // [n_tokens, hidden] act
 };
 
 // h = (h + rms_norm(x, weight)) * scale           (post-norm, residual, layer scalar)
 struct AddNormArgs {
-  Tensor h;       // [n_tokens, hidden], in and out
-  Tensor x;       // [n_tokens, hidden]
+  Tensor h;       // [n_tokens, hidden] f32, in and out
+  Tensor x;       // [n_tokens, hidden] act
   Tensor weight;  // [hidden] f32
   float eps = 1e-6F;
   float scale = 1.0F;
+  NextNorm next, next_2 = {};
 };
 
 // h = (h + rms_norm(rms_norm(dense, dense_weight) + rms_norm(sparse, sparse_weight), weight)) * scale
 struct MoeCombineArgs {
-  Tensor h;              // [n_tokens, hidden], in and out
-  Tensor dense, sparse;  // [n_tokens, hidden]
+  Tensor h;              // [n_tokens, hidden] f32, in and out
+  Tensor dense, sparse;  // [n_tokens, hidden] act
   Tensor dense_weight, sparse_weight, weight;  // [hidden] f32
   float eps = 1e-6F;
   float scale = 1.0F;
+  NextNorm next = {};
 };
 
 // out = x . weight^T
 struct LinearArgs {
-  Tensor x;                        // [n_tokens, cols]
+  Tensor x;                        // [n_tokens, cols] act, or f32: h itself
   const Weight* weight = nullptr;  // [rows, cols], stacked
-  Tensor out;                      // [n_tokens, rows]
+  Tensor out;                      // [n_tokens, rows] act
 };
 
 // out = gelu_tanh(x . gate^T) * (x . up^T)
 struct GegluLinearArgs {
-  Tensor x;                        // [n_tokens, cols]
+  Tensor x;                        // [n_tokens, cols] act
   const Weight* weight = nullptr;  // [2 * ffn, cols], gate_up
-  Tensor out;                      // [n_tokens, ffn]
+  Tensor out;                      // [n_tokens, ffn] act
 };
 
 // cos and sin of position * inv_freq, the angle rounded to float once. Once a step for each kind
@@ -108,9 +119,13 @@ struct RopeTableArgs {
 // From the stacked projections of a step: q = rope(rms_norm(q, q_norm)) to `q`;
 // k = rope(rms_norm(k, k_norm)) and v = rms_norm(v, no weight) into the pages at `slots`.
 // Layers that share another layer's KV give no pages: qkv is q alone.
+//
+// k_eq_v on a backend that stores V once: k = v * k_norm in the dims that RoPE does not turn, so
+// K pages hold only the 2 * n_angles turned dims (first halves of the pairs, then the second), and
+// q takes k_norm as a factor in all others. Such a q fits such pages alone.
 struct QkvArgs {
-  Tensor qkv;     // [n_tokens, (n_heads + 2 n_kv_heads) * head_dim]; k_eq_v: (n_heads + n_kv_heads)
-                  // * head_dim, V is the raw K; without pages: n_heads * head_dim
+  Tensor qkv;     // act [n_tokens, (n_heads + 2 n_kv_heads) * head_dim]; k_eq_v: (n_heads +
+                  // n_kv_heads) * head_dim, V is the raw K; without pages: n_heads * head_dim
   Tensor q_norm;  // [head_dim] f32
   Tensor k_norm;  // [head_dim] f32; empty without pages
   Tensor rope;    // [n_tokens, 2, n_angles]; pairs (i, i + head_dim/2), i < n_angles
@@ -119,13 +134,13 @@ struct QkvArgs {
   int n_heads = 0, n_kv_heads = 0, head_dim = 0;
   bool k_eq_v = false;
   Tensor k_pages, v_pages;  // one layer's pages (Backend::kv_pages); empty: no KV is written
-  Tensor q;       // [n_tokens, n_heads * head_dim]
+  Tensor q;       // [n_tokens, n_heads * head_dim] act
 };
 
 // Causal attention over paged KV, scaling 1.0. Query t of sequence s stands at positions[t] and
 // sees keys j with j <= position and, if window > 0, j > position - window.
 struct AttentionArgs {
-  Tensor q;            // [n_tokens, n_heads * head_dim]
+  Tensor q;            // [n_tokens, n_heads * head_dim] act
   Tensor k_pages, v_pages;
   Tensor positions;    // [n_tokens] i32, consecutive inside a sequence
   Tensor query_start;  // [n_seqs + 1] i32: rows of sequence s are query_start[s] .. [s + 1]
@@ -134,13 +149,14 @@ struct AttentionArgs {
                        // the page fell behind the window (never read)
   int n_heads = 0, n_kv_heads = 0, head_dim = 0;
   int window = 0;      // 0: sees all
-  Tensor out;          // [n_tokens, n_heads * head_dim]
+  int max_keys = 0;    // no sequence has more positions; known without reading the device
+  Tensor out;          // [n_tokens, n_heads * head_dim] act
 };
 
 // p = softmax(proj . (h / rms(h) * scale)) in float32; the top_k largest (lowest index first on
 // ties), renormalised to sum 1, times per_expert_scale. Descending order.
 struct MoeRouteArgs {
-  Tensor h;                      // [n_tokens, hidden]: the raw residual stream
+  Tensor h;                      // [n_tokens, hidden] f32: the raw residual stream
   Tensor scale;                  // [hidden] f32: router.scale * hidden^-0.5
   const Weight* proj = nullptr;  // [n_experts, hidden]; inputs are never rounded here
   Tensor per_expert_scale;       // [n_experts] f32
@@ -153,12 +169,12 @@ struct MoeRouteArgs {
 // out = sum_j weights[j] * down[e_j] . (gelu_tanh(gate[e_j] . x) * (up[e_j] . x)), summed in
 // the order of j in float32.
 struct MoeFfnArgs {
-  Tensor x;                         // [n_tokens, hidden], normed
+  Tensor x;                         // [n_tokens, hidden] act, normed
   Tensor experts;                   // [n_tokens, top_k] i32
   Tensor weights;                   // [n_tokens, top_k] f32
   const Weight* gate_up = nullptr;  // n_experts x [2 * moe_ffn, hidden], gate_up
   const Weight* down = nullptr;     // n_experts x [hidden, moe_ffn]
-  Tensor out;                       // [n_tokens, hidden]
+  Tensor out;                       // [n_tokens, hidden] act
 };
 
 // Per-layer inputs (E2B, E4B):
@@ -167,34 +183,34 @@ struct PleInputsArgs {
   Tensor ids;          // [n_tokens] i32, media placeholders already replaced by the pad id
   HostMatrix table;    // [vocab, n_layers * ple_dim], gathered where it lies (mapped file)
   float table_scale = 1.0F;
-  Tensor projected;    // [n_tokens, n_layers * ple_dim]
+  Tensor projected;    // [n_tokens, n_layers * ple_dim] act
   float proj_scale = 1.0F;
   Tensor norm;         // [ple_dim] f32
   float eps = 1e-6F;
-  Tensor out;          // [n_tokens, n_layers * ple_dim]
+  Tensor out;          // [n_tokens, n_layers * ple_dim] act
 };
 
 // out = gelu_tanh(gate) * ple[:, layer]
 struct PleGateArgs {
-  Tensor gate;    // [n_tokens, ple_dim]
-  Tensor ple;     // [n_tokens, n_layers * ple_dim]
+  Tensor gate;    // [n_tokens, ple_dim] act
+  Tensor ple;     // [n_tokens, n_layers * ple_dim] act
   int layer = 0;
-  Tensor out;     // [n_tokens, ple_dim]; may be gate
+  Tensor out;     // [n_tokens, ple_dim] act; may be gate
 };
 
-// logits = cap * tanh(x . table^T / cap); cap 0: none. `out` is host memory: the sampler reads it.
+// logits = cap * tanh(x . table^T / cap); cap 0: none.
 struct LogitsArgs {
-  Tensor x;                       // [n_rows, hidden], after the final norm
+  Tensor x;                       // [n_rows, hidden] act, after the final norm
   const Weight* table = nullptr;  // [vocab, hidden]
   float cap = 0.0F;
-  Tensor out;                     // [n_rows, vocab] f32, host memory
+  Tensor out;                     // [n_rows, vocab] f32
 };
 
 // out[i] = x[rows[i]]
 struct GatherRowsArgs {
-  Tensor x;     // [n_tokens, hidden]
+  Tensor x;     // [n_tokens, hidden] f32
   Tensor rows;  // [n_rows] i32
-  Tensor out;   // [n_rows, hidden]
+  Tensor out;   // [n_rows, hidden] f32
 };
 
 // Copies whole pages of one layer: pages[to[i]] = pages[from[i]] for K and V.
@@ -215,8 +231,13 @@ class Backend {
 
   virtual std::string description() const = 0;  // device, instruction set, threads: for the log
   virtual DType compute_dtype() const = 0;
-  virtual DType activation_dtype() const = 0;   // of every [n_tokens, ..] tensor above
+  virtual DType activation_dtype() const = 0;   // of every tensor marked "act" above
+  // Whether K pages of k_eq_v layers hold the turned dims alone (QkvArgs).
+  virtual bool stores_v_once() const = 0;
   virtual int n_threads() const = 0;
+
+  // Bytes of its memory that this process may still take.
+  virtual int64_t free_bytes() const = 0;
 
   // Zeroed memory. Throws std::bad_alloc.
   virtual Buffer allocate(size_t bytes) = 0;
@@ -228,9 +249,10 @@ class Backend {
   virtual Weight pack(std::span<const HostMatrix> parts, WeightForm form) = 0;
 
   // One layer's K or V pages for these shapes in this type: what to allocate per page, and the
-  // tensor to hand to the verbs. The inner layout is the backend's own.
+  // tensor to hand to the verbs. `width`: head_dim, or the turned dims of K where V is stored once.
+  // The inner layout is the backend's own.
   virtual Tensor kv_pages(void* data, DType dtype, int64_t n_pages, int n_kv_heads,
-                          int head_dim) const = 0;
+                          int width) const = 0;
 
   virtual void embed(const EmbedArgs&) = 0;
   virtual void rms_norm(const RmsNormArgs&) = 0;
@@ -249,6 +271,13 @@ class Backend {
   virtual void gather_rows(const GatherRowsArgs&) = 0;
   virtual void copy_pages(const CopyPagesArgs&) = 0;
 };
+
+// Devices that make_cuda_backend could use; 0 in a build without CUDA.
+int n_cuda_devices();
+
+// The CUDA backend on the first device that is visible. Computes in bf16 alone. Throws
+// std::runtime_error, one sentence, without a usable device and in a build without CUDA.
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions&);
 
 // The CPU backend. Throws std::invalid_argument for an instruction set this machine lacks.
 std::unique_ptr<Backend> make_cpu_backend(const BackendOptions&);

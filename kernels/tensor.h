@@ -13,15 +13,25 @@
 
 namespace lapidary {
 
-enum class DType : uint8_t { f32, bf16, f16, i32 };
+enum class DType : uint8_t { f32, bf16, f16, i32, f8e4m3 };
 
-constexpr size_t dtype_bytes(DType t) { return t == DType::f32 || t == DType::i32 ? 4 : 2; }
+constexpr size_t dtype_bytes(DType t) {
+  switch (t) {
+    case DType::f32:
+    case DType::i32: return 4;
+    case DType::bf16:
+    case DType::f16: return 2;
+    case DType::f8e4m3: return 1;
+  }
+  return 0;
+}
 constexpr const char* dtype_name(DType t) {
   switch (t) {
     case DType::f32: return "float32";
     case DType::bf16: return "bfloat16";
     case DType::f16: return "float16";
     case DType::i32: return "int32";
+    case DType::f8e4m3: return "fp8";
   }
   return "?";
 }

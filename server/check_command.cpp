@@ -7,6 +7,7 @@
 
 #include "config/startup_error.h"
 #include "engine/model/checkpoint.h"
+#include "server/compute_device.h"
 #include "server/engine_options.h"
 #include "server/hf_cache.h"
 #include "server/loaded_model.h"
@@ -57,11 +58,11 @@ std::string tokenizer_line(const fs::path& folder, const ModelConfig& model) {
 
 // Whether this machine could serve it as it is set.
 std::string this_machine(const ServeConfig& config, const ModelConfig& model, int64_t weights,
-                         int64_t beside) {
+                         int64_t beside, bool stores_v_once) {
   const std::string memory = "This machine has " + memory_text(beside) + " free beside " +
                              memory_text(weights) + " of weights";
   try {
-    const EngineOptions options = engine_options(config, model, beside);
+    const EngineOptions options = engine_options(config, model, beside, stores_v_once);
     return memory + ": it would serve sequences of " + std::to_string(options.max_model_len) +
            " tokens from " + memory_text(kv_budget(config, beside)) + " of KV cache.";
   } catch (const StartupError& error) {
@@ -79,12 +80,13 @@ int run_check(const ServeConfig& config, const Environment& environment) {
   std::printf("Tokenizer  %s\n\n", tokenizer_line(folder, model).c_str());
 
   const DType stored = stored_dtype(config, model);
-  const KvDemand demand = kv_demand(config, model);
+  const std::unique_ptr<Backend> backend = open_backend(config, model);
+  const KvDemand demand = kv_demand(config, model, backend->stores_v_once());
   const int64_t weights = resident_weight_bytes(model, stored);
-  const int64_t beside = std::max<int64_t>(0, available_memory_bytes() - weights);
+  const int64_t beside = std::max<int64_t>(0, backend->free_bytes() - weights);
   const int64_t kv_bytes = kv_budget(config, beside);
   std::printf("%s\n", memory_plan_text(model, stored, kv_bytes, demand).c_str());
-  std::printf("%s\n", this_machine(config, model, weights, beside).c_str());
+  std::printf("%s\n", this_machine(config, model, weights, beside, demand.kv.stores_v_once).c_str());
   return 0;
 }
 

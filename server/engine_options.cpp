@@ -18,6 +18,7 @@ DType compute_dtype(const ServeConfig& config, const ModelConfig& model) {
 DType kv_dtype(const ServeConfig& config, const ModelConfig& model) {
   if (config.kv_cache_dtype == "float32") return DType::f32;
   if (config.kv_cache_dtype == "bfloat16") return DType::bf16;
+  if (config.kv_cache_dtype == "fp8") return DType::f8e4m3;
   return compute_dtype(config, model);
 }
 
@@ -52,7 +53,7 @@ int64_t kv_budget(const ServeConfig& config, int64_t free_bytes) {
   return static_cast<int64_t>(static_cast<double>(free_bytes) * config.memory_utilization);
 }
 
-KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model) {
+KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool stores_v_once) {
   if (config.max_model_len > model.max_positions) {
     throw StartupError("--max-model-len " + std::to_string(config.max_model_len) +
                        " is more than the model's " + std::to_string(model.max_positions) +
@@ -61,7 +62,7 @@ KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model) {
   const int64_t step = config.max_num_batched_tokens > 0
                            ? config.max_num_batched_tokens
                            : std::max<int64_t>(512, config.max_num_seqs);
-  return {.kv_dtype = kv_dtype(config, model),
+  return {.kv = {kv_dtype(config, model), stores_v_once},
           .max_model_len = config.max_model_len > 0 ? static_cast<int>(config.max_model_len)
                                                     : model.max_positions,
           .max_num_seqs = static_cast<int>(config.max_num_seqs),
@@ -69,9 +70,9 @@ KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model) {
 }
 
 EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             int64_t free_bytes) {
+                             int64_t free_bytes, bool stores_v_once) {
   const int64_t budget = kv_budget(config, free_bytes);
-  KvDemand demand = kv_demand(config, model);
+  KvDemand demand = kv_demand(config, model, stores_v_once);
   if (config.max_model_len == 0) {
     demand.max_model_len = static_cast<int>(automatic_model_len(model, budget, demand));
   }
@@ -87,7 +88,7 @@ EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model
           .max_queued_requests = static_cast<int>(config.max_queued_requests),
           .sliding_pages = static_cast<int>(plan.sliding_pages),
           .global_pages = static_cast<int>(plan.global_pages),
-          .kv_dtype = demand.kv_dtype};
+          .kv_dtype = demand.kv.dtype};
 }
 
 }  // namespace lapidary

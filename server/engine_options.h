@@ -11,7 +11,6 @@
 #include "engine/engine.h"
 #include "engine/memory_plan.h"
 #include "kernels/backend.h"
-#include "server/free_memory.h"
 
 namespace lapidary {
 
@@ -23,16 +22,16 @@ BackendOptions backend_options(const ServeConfig& config, const ModelConfig& mod
 // How the backend stores matrices, for memory plans.
 DType stored_dtype(const ServeConfig& config, const ModelConfig& model);
 
-// `free_bytes`: memory that may be used beside the weights (available_memory_bytes() once they are
-// loaded). Fills in every automatic value. Throws StartupError when no useful length fits.
+// `free_bytes`, `stores_v_once`: the backend's, once the weights are loaded. Fills in every
+// automatic value. Throws StartupError when no useful length fits.
 EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             int64_t free_bytes);
+                             int64_t free_bytes, bool stores_v_once = false);
 
 // What the KV cache may take: as set, or a share of the free memory.
 int64_t kv_budget(const ServeConfig& config, int64_t free_bytes);
 
 // What the KV cache is asked for, before anything is made to fit: max_model_len is the one that is
 // set, or the model's. Throws StartupError when it is more than the model's.
-KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model);
+KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool stores_v_once = false);
 
 }  // namespace lapidary

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -11,8 +10,8 @@
 #include "engine/memory_plan.h"
 #include "engine/model/checkpoint.h"
 #include "engine/model/dummy_weights.h"
+#include "server/compute_device.h"
 #include "server/engine_options.h"
-#include "server/free_memory.h"
 #include "server/hf_cache.h"
 
 namespace lapidary {
@@ -44,10 +43,10 @@ std::string gib(int64_t bytes) {
 
 // Memory is granted page by page as it is touched, so too much of it does not fail when it is
 // asked for: the process would be killed later, without a word.
-void check_memory(const ServeConfig& config, const ModelConfig& model) {
+void check_memory(const ServeConfig& config, const ModelConfig& model, const Backend& backend) {
   const int64_t weights = resident_weight_bytes(model, stored_dtype(config, model));
   const int64_t wanted = weights + config.kv_cache_memory_bytes;
-  const int64_t available = available_memory_bytes();
+  const int64_t available = backend.free_bytes();
   if (wanted <= available) return;
   const std::string cache = config.kv_cache_memory_bytes == 0
                                 ? ""
@@ -71,15 +70,12 @@ std::filesystem::path model_folder(const ServeConfig& config, const Environment&
 LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& folder) {
   LoadedModel loaded;
   loaded.config = load_model_config(config, folder);
-  check_memory(config, loaded.config);
-  try {
-    loaded.backend = make_cpu_backend(backend_options(config, loaded.config));
-  } catch (const std::invalid_argument& error) {
-    throw StartupError(error.what());
-  }
+  loaded.backend = open_backend(config, loaded.config);
+  check_memory(config, loaded.config, *loaded.backend);
   const std::shared_ptr<TensorSource> source = open_weights(config, loaded.config, folder);
   Weights weights = load_weights(loaded.config, *source, *loaded.backend, progress_on_terminal());
-  loaded.options = engine_options(config, loaded.config, available_memory_bytes());
+  loaded.options = engine_options(config, loaded.config, loaded.backend->free_bytes(),
+                                  loaded.backend->stores_v_once());
   loaded.decoder = std::make_unique<Gemma4>(loaded.config, std::move(weights), *loaded.backend);
   return loaded;
 }

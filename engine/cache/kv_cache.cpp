@@ -4,15 +4,16 @@
 #include <string>
 
 #include "config/startup_error.h"
+#include "engine/memory_plan.h"
 
 namespace lapidary {
 
 KvCache::KvCache(Backend& backend, const ModelConfig& config, DType dtype, int sliding_pages,
                  int global_pages)
     : backend_(backend), config_(config), k_(config.n_layers()), v_(config.n_layers()) {
-  const auto take = [&](const LayerConfig& layer) {
+  const auto take = [&](const LayerConfig& layer, int width) {
     const int n = layer.kind == LayerKind::sliding ? sliding_pages : global_pages;
-    Tensor pages = backend.kv_pages(nullptr, dtype, n, layer.n_kv_heads, layer.head_dim);
+    Tensor pages = backend.kv_pages(nullptr, dtype, n, layer.n_kv_heads, width);
     buffers_.push_back(backend.allocate(pages.bytes()));
     pages.data = buffers_.back().data();
     return pages;
@@ -20,8 +21,9 @@ KvCache::KvCache(Backend& backend, const ModelConfig& config, DType dtype, int s
   try {
     for (int l = 0; l < config.n_layers(); ++l) {
       if (!config.layers[l].owns_kv(l)) continue;
-      k_[l] = take(config.layers[l]);
-      v_[l] = take(config.layers[l]);
+      const LayerConfig& layer = config.layers[l];
+      k_[l] = take(layer, key_width(config, layer, backend.stores_v_once()));
+      v_[l] = take(layer, layer.head_dim);
     }
     copy_ids_ = backend.allocate(2 * sizeof(int32_t));
   } catch (const std::bad_alloc&) {

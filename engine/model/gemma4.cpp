@@ -17,6 +17,9 @@ Tensor Gemma4::forward(const Batch& batch, const KvCache& cache) {
   rope_tables(in);
   const Tensor h = embed(in);
   if (config_.ple_dim > 0) in.ple = per_layer_inputs(in, h);
+  // Every block ends with the norm that the next one starts from, while h is at hand.
+  const NextNorm first = input_norm(0, h);
+  backend_.rms_norm({.x = h, .weight = first.weight, .eps = config_.rms_eps, .out = first.out});
   for (int l = 0; l < config_.n_layers(); ++l) {
     attention_block(l, in, cache, h);
     if (config_.n_experts > 0) {
@@ -27,7 +30,7 @@ Tensor Gemma4::forward(const Batch& batch, const KvCache& cache) {
     if (config_.ple_dim > 0) ple_block(l, in, h);
   }
   const int64_t n_rows = in.logit_rows.dim(0);
-  const Tensor rows = activations(work_.block_out, n_rows, config_.hidden);
+  const Tensor rows = residual(work_.logit_rows, n_rows);
   const Tensor normed = activations(work_.normed, n_rows, config_.hidden);
   if (n_rows == 0) return normed;
   backend_.gather_rows({.x = h, .rows = in.logit_rows, .out = rows});
@@ -41,7 +44,7 @@ void Gemma4::logits(const Tensor& rows, const Tensor& out) {
 }
 
 Tensor Gemma4::embed(const StepInputs& in) {
-  const Tensor h = activations(work_.hidden, in.tokens.dim(0), config_.hidden);
+  const Tensor h = residual(work_.hidden, in.tokens.dim(0));
   backend_.embed(
       {.ids = in.tokens, .table = &weights_.embed, .scale = weights_.embed_scale, .out = h});
   return h;
@@ -63,7 +66,7 @@ Tensor Gemma4::per_layer_inputs(const StepInputs& in, const Tensor& h) {
   return ple;
 }
 
-// h += post_norm(Wo attention(q, k, v))
+// h += post_norm(Wo attention(q, k, v)), of `normed`
 void Gemma4::attention_block(int l, const StepInputs& in, const KvCache& cache, const Tensor& h) {
   const LayerConfig& layer = config_.layers[l];
   const LayerWeights& w = weights_.layers[l];
@@ -78,7 +81,6 @@ void Gemma4::attention_block(int l, const StepInputs& in, const KvCache& cache, 
   const Tensor attended = activations(work_.attended, n, q_width);
   const Tensor out = activations(work_.block_out, n, config_.hidden);
 
-  backend_.rms_norm({.x = h, .weight = w.input_norm.tensor(), .eps = config_.rms_eps, .out = a});
   backend_.linear({.x = a, .weight = &w.qkv, .out = qkv});
   const bool writes_kv = layer.owns_kv(l);
   backend_.qkv({.qkv = qkv,
@@ -105,19 +107,27 @@ void Gemma4::attention_block(int l, const StepInputs& in, const KvCache& cache, 
                       .n_kv_heads = layer.n_kv_heads,
                       .head_dim = layer.head_dim,
                       .window = layer.window,
+                      .max_keys = in.max_keys,
                       .out = attended});
   backend_.linear({.x = attended, .weight = &w.o, .out = out});
-  backend_.add_norm(
-      {.h = h, .x = out, .weight = w.post_attention_norm.tensor(), .eps = config_.rms_eps});
+  NextNorm experts;
+  if (config_.n_experts > 0) {
+    experts = {w.pre_ffn_norm_2.tensor(), activations(work_.normed_2, n, config_.hidden)};
+  }
+  backend_.add_norm({.h = h,
+                     .x = out,
+                     .weight = w.post_attention_norm.tensor(),
+                     .eps = config_.rms_eps,
+                     .next = {w.pre_ffn_norm.tensor(), a},
+                     .next_2 = experts});
 }
 
-// Wd (gelu(Wg x) * (Wu x)), x = norm(h)
+// Wd (gelu(Wg x) * (Wu x)), x = `normed`
 Tensor Gemma4::dense_mlp(int l, const Tensor& h) {
   const LayerWeights& w = weights_.layers[l];
   const Tensor x = activations(work_.normed, h.dim(0), config_.hidden);
   const Tensor inner = activations(work_.ffn, h.dim(0), config_.layers[l].ffn);
   const Tensor out = activations(work_.block_out, h.dim(0), config_.hidden);
-  backend_.rms_norm({.x = h, .weight = w.pre_ffn_norm.tensor(), .eps = config_.rms_eps, .out = x});
   backend_.geglu_linear({.x = x, .weight = &w.gate_up, .out = inner});
   backend_.linear({.x = inner, .weight = &w.down, .out = out});
   return out;
@@ -130,7 +140,8 @@ void Gemma4::dense_block(int l, const Tensor& h) {
                      .x = out,
                      .weight = weights_.layers[l].post_ffn_norm.tensor(),
                      .eps = config_.rms_eps,
-                     .scale = block_scale(l, config_.ple_dim == 0)});
+                     .scale = block_scale(l, config_.ple_dim == 0),
+                     .next = after_mlp(l, h)});
 }
 
 // h += post_norm(norm_1(mlp(pre_norm(h))) + norm_2(experts(pre_norm_2(h)))); the router sees raw h.
@@ -140,7 +151,7 @@ void Gemma4::moe_block(int l, const Tensor& h) {
   const int64_t n = h.dim(0);
   const Tensor experts(work_.experts.data(), DType::i32, {n, config_.top_k_experts});
   const Tensor weights(work_.expert_weights.data(), DType::f32, {n, config_.top_k_experts});
-  const Tensor x = activations(work_.normed, n, config_.hidden);
+  const Tensor x = activations(work_.normed_2, n, config_.hidden);
   const Tensor sparse = activations(work_.sparse_out, n, config_.hidden);
   backend_.moe_route({.h = h,
                       .scale = w.router_scale.tensor(),
@@ -150,8 +161,6 @@ void Gemma4::moe_block(int l, const Tensor& h) {
                       .top_k = config_.top_k_experts,
                       .experts = experts,
                       .weights = weights});
-  backend_.rms_norm(
-      {.x = h, .weight = w.pre_ffn_norm_2.tensor(), .eps = config_.rms_eps, .out = x});
   backend_.moe_ffn({.x = x,
                     .experts = experts,
                     .weights = weights,
@@ -165,7 +174,8 @@ void Gemma4::moe_block(int l, const Tensor& h) {
                         .sparse_weight = w.post_ffn_norm_2.tensor(),
                         .weight = w.post_ffn_norm.tensor(),
                         .eps = config_.rms_eps,
-                        .scale = block_scale(l, config_.ple_dim == 0)});
+                        .scale = block_scale(l, config_.ple_dim == 0),
+                        .next = after_mlp(l, h)});
 }
 
 // h += post_norm(Wp (gelu(Wg h) * ple[l]))
@@ -180,12 +190,25 @@ void Gemma4::ple_block(int l, const StepInputs& in, const Tensor& h) {
                      .x = out,
                      .weight = w.post_ple_norm.tensor(),
                      .eps = config_.rms_eps,
-                     .scale = block_scale(l, true)});
+                     .scale = block_scale(l, true),
+                     .next = input_norm(l + 1, h)});
 }
 
 // layer_scalar multiplies the whole residual stream as the last operation of its layer.
 float Gemma4::block_scale(int l, bool is_last_op) const {
   return is_last_op ? weights_.layers[l].layer_scalar : 1.0F;
+}
+
+// What layer l starts from; none behind the last.
+NextNorm Gemma4::input_norm(int l, const Tensor& h) const {
+  if (l == config_.n_layers()) return {};
+  return {weights_.layers[l].input_norm.tensor(),
+          activations(work_.normed, h.dim(0), config_.hidden)};
+}
+
+// The block of per-layer embeddings starts from h itself.
+NextNorm Gemma4::after_mlp(int l, const Tensor& h) const {
+  return config_.ple_dim > 0 ? NextNorm{} : input_norm(l + 1, h);
 }
 
 // --- what a step needs around it ---
@@ -215,8 +238,10 @@ void Gemma4::reserve(int max_tokens) {
   };
   n_angles_sliding_ = angles(LayerKind::sliding, inv_freq_sliding_);
   n_angles_global_ = angles(LayerKind::global, inv_freq_global_);
-  work_ = {.hidden = rows(config_.hidden, act),
+  work_ = {.hidden = rows(config_.hidden, sizeof(float)),
+           .logit_rows = rows(config_.hidden, sizeof(float)),
            .normed = rows(config_.hidden, act),
+           .normed_2 = rows(config_.n_experts > 0 ? config_.hidden : 0, act),
            .projected = rows(qkv, act),
            .query = rows(q, act),
            .attended = rows(q, act),
@@ -264,6 +289,7 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
     return Tensor(std::exchange(next, next + n), DType::i32, {n});
   };
   StepInputs in;
+  in.max_keys = batch.max_keys;
   Tensor* const tensors[] = {
       &in.tokens,       &in.positions,          &in.query_start,         &in.logit_rows,
       &in.ple_tokens,   &in.sliding.slots,      &in.sliding.block_start, &in.sliding.block_table,
@@ -283,6 +309,10 @@ void Gemma4::rope_tables(StepInputs& in) {
   };
   make(in.sliding, work_.rope_sliding, inv_freq_sliding_, n_angles_sliding_);
   make(in.global, work_.rope_global, inv_freq_global_, n_angles_global_);
+}
+
+Tensor Gemma4::residual(const Buffer& buffer, int64_t n_tokens) const {
+  return Tensor(buffer.data(), DType::f32, {n_tokens, config_.hidden});
 }
 
 Tensor Gemma4::activations(const Buffer& buffer, int64_t n_tokens, int64_t width) const {

@@ -42,6 +42,7 @@ class Gemma4 {
       Tensor rope;  // [n_tokens, 2, n_angles]
     } sliding, global;
     Tensor ple;  // [n_tokens, n_layers * ple_dim]; empty without per-layer embeddings
+    int max_keys = 0;
   };
 
   StepInputs upload(const Batch& batch);
@@ -54,6 +55,9 @@ class Gemma4 {
   void ple_block(int l, const StepInputs& in, const Tensor& h);
   Tensor dense_mlp(int l, const Tensor& h);
 
+  NextNorm input_norm(int l, const Tensor& h) const;
+  NextNorm after_mlp(int l, const Tensor& h) const;
+  Tensor residual(const Buffer& buffer, int64_t n_tokens) const;
   Tensor activations(const Buffer& buffer, int64_t n_tokens, int64_t width) const;
   float block_scale(int l, bool is_last_op) const;
 
@@ -64,8 +68,9 @@ class Gemma4 {
 
   // Workspaces for max_tokens_ rows; the comment says what a row holds.
   struct Workspaces {
-    Buffer hidden;                        // the residual stream
+    Buffer hidden, logit_rows;            // hidden, f32: the residual stream, rows of it
     Buffer normed;                        // hidden: input of a block, or the final norm's output
+    Buffer normed_2;                      // hidden: input of the experts
     Buffer projected;                     // the stacked q, k, v of a layer
     Buffer query;                         // n_heads * head_dim: normed and rotated
     Buffer attended;                      // n_heads * head_dim

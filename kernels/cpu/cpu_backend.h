@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/backend.h"
+#include "kernels/cpu/free_memory.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/memory.h"
 #include "kernels/cpu/thread_pool.h"
@@ -21,6 +22,8 @@ class CpuBackend final : public Backend {
   DType compute_dtype() const override { return compute_; }
   DType activation_dtype() const override { return DType::f32; }
   int n_threads() const override { return pool_.n_threads(); }
+  bool stores_v_once() const override { return false; }
+  int64_t free_bytes() const override { return available_memory_bytes(); }
 
   Buffer allocate(size_t bytes) override;
   void upload(void* to, const void* from_host, size_t bytes) override;
@@ -79,6 +82,8 @@ class CpuBackend final : public Backend {
   // What linear, geglu_linear and logits are: out = x . w^T, w packed as `form`; cap 0: none.
   void multiply_all(const Tensor& x, const Weight& w, WeightForm form, float cap,
                     const Tensor& out);
+
+  void next_norm(const NextNorm& next, const float* h, float eps, int64_t row) const;
 
   struct MoePlan;
   MoePlan plan_moe(const MoeFfnArgs& args);

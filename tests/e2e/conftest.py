@@ -42,6 +42,9 @@ class Server:
             self.stop()
             raise RuntimeError("the server did not start:\n" + "".join(self.lines))
         self.url = re.search(r"http://[\w.:]+", "".join(self.lines)).group(0)
+        # The packaged HTTP library sets up statics in its first request. It is not instrumented, so
+        # two first requests at once would look like a race to the thread sanitizer.
+        self.ready()
 
     def _read(self):
         for line in self.process.stdout:

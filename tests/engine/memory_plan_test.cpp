@@ -29,7 +29,7 @@ double billions(const ModelConfig& config) {
 // The smallest share that any judged length gets of what it could have.
 double worst_share(const ModelConfig& config, const KvPlan& plan, const KvDemand& demand,
                    int64_t budget) {
-  const KvShape shape = kv_shape(config, demand.kv_dtype);
+  const KvShape shape = kv_shape(config, demand.kv);
   double worst = 1;
   for (int64_t length = 256; length <= demand.max_model_len; length *= 2) {
     const int64_t window = shape.sliding_pages(length, 1);
@@ -80,7 +80,7 @@ TEST_CASE("KV bytes a token and the sliding cap are the published sizes'", "[eng
                Row{"31B", 50 * 16384, 81920, 800, 20.78});
   INFO(row.size);
   const ModelConfig config = published(row.size);
-  const KvShape shape = kv_shape(config, DType::bf16);
+  const KvShape shape = kv_shape(config, {DType::bf16});
   CHECK(shape.sliding_page_bytes == 16 * row.sliding_bytes);
   CHECK(shape.global_page_bytes == 16 * row.global_bytes);
   CHECK(static_cast<double>(shape.window * row.sliding_bytes) / (1 << 20) == Approx(row.cap_mib));
@@ -89,13 +89,13 @@ TEST_CASE("KV bytes a token and the sliding cap are the published sizes'", "[eng
   const auto total = static_cast<double>(shape.sequence_bytes(config.max_positions, 1));
   const double extra_page = static_cast<double>(shape.sliding_page_bytes);
   CHECK((total - extra_page) / kGiB == Approx(row.total_gib).margin(0.006));
-  CHECK(kv_shape(config, DType::f32).global_page_bytes == 32 * row.global_bytes);
+  CHECK(kv_shape(config, {DType::f32}).global_page_bytes == 32 * row.global_bytes);
 }
 
 TEST_CASE("one longest sequence always fits, or the start ends with what to set", "[engine]") {
   const ModelConfig config = published("26B-A4B");
   KvDemand demand = {.max_model_len = 262144, .max_num_seqs = 256, .step_tokens = 512};
-  const KvShape shape = kv_shape(config, DType::bf16);
+  const KvShape shape = kv_shape(config, {DType::bf16});
   const int64_t least = shape.sequence_bytes(262144, 512);
   const std::string message = thrown_by<StartupError>([&] { plan_kv(config, least - 1, demand); });
   CHECK(contains(message, "262144 tokens"));
@@ -116,7 +116,7 @@ TEST_CASE("the split loses least over all lengths", "[engine]") {
     for (const int seqs : {4, 32, 256}) {
       KvDemand demand = {.max_model_len = 32768, .max_num_seqs = seqs, .step_tokens = 512};
       const int64_t budget = 8 * kGiB;
-      const KvShape shape = kv_shape(config, DType::bf16);
+      const KvShape shape = kv_shape(config, {DType::bf16});
       const KvPlan plan = plan_kv(config, budget, demand);
       INFO(size << " " << seqs);
       CHECK(plan.bytes <= budget);
@@ -138,7 +138,7 @@ TEST_CASE("no more pages are taken than the sequences can use", "[engine]") {
   const ModelConfig config = tiny_config("dense");
   KvDemand demand = {.max_model_len = 4096, .max_num_seqs = 3, .step_tokens = 64};
   const KvPlan plan = plan_kv(config, 64 * kGiB, demand);
-  const KvShape shape = kv_shape(config, DType::bf16);
+  const KvShape shape = kv_shape(config, {DType::bf16});
   CHECK(plan.global_pages == 3 * 256);
   CHECK(plan.sliding_pages == 2 * shape.sliding_pages(4096, 1) + shape.sliding_pages(4096, 64));
   CHECK(sequences_at_once(config, plan, demand, 4096) == 3);
@@ -159,14 +159,14 @@ TEST_CASE("models of one kind of layer get one pool", "[engine]") {
 
 TEST_CASE("the longest sequence is what the budget holds and no token more", "[engine]") {
   const ModelConfig config = published("26B-A4B");
-  const KvShape shape = kv_shape(config, DType::bf16);
+  const KvShape shape = kv_shape(config, {DType::bf16});
   for (const int64_t budget : {kGiB, 2 * kGiB, 3 * kGiB + 12345}) {
-    const int64_t n = longest_sequence(config, budget, DType::bf16, 512);
+    const int64_t n = longest_sequence(config, budget, {DType::bf16}, 512);
     CHECK(shape.sequence_bytes(n, 512) <= budget);
     CHECK(shape.sequence_bytes(n + 1, 512) > budget);
   }
-  CHECK(longest_sequence(config, 64 * kGiB, DType::bf16, 512) == 262144);
-  CHECK(longest_sequence(config, 1000, DType::bf16, 512) == 0);
+  CHECK(longest_sequence(config, 64 * kGiB, {DType::bf16}, 512) == 262144);
+  CHECK(longest_sequence(config, 1000, {DType::bf16}, 512) == 0);
 }
 
 TEST_CASE("an automatic length is the whole one, or leaves half of the budget to others",
@@ -175,13 +175,13 @@ TEST_CASE("an automatic length is the whole one, or leaves half of the budget to
   const KvDemand demand = {.max_model_len = 262144, .max_num_seqs = 256, .step_tokens = 512};
   CHECK(automatic_model_len(config, 8 * kGiB, demand) == 262144);
   const int64_t n = automatic_model_len(config, 4 * kGiB, demand);
-  CHECK(n == longest_sequence(config, 2 * kGiB, DType::bf16, 512));
+  CHECK(n == longest_sequence(config, 2 * kGiB, {DType::bf16}, 512));
   const KvPlan plan =
       plan_kv(config, 4 * kGiB,
               {.max_model_len = static_cast<int>(n), .max_num_seqs = 256, .step_tokens = 512});
   CHECK(sequences_at_once(config, plan, demand, 4096) >= 4);
   // A budget of which half holds nothing.
-  const int64_t tiny = kv_shape(config, DType::bf16).sequence_bytes(16, 512);
+  const int64_t tiny = kv_shape(config, {DType::bf16}).sequence_bytes(16, 512);
   CHECK(automatic_model_len(config, tiny, demand) == 16);
   CHECK(automatic_model_len(config, 0, demand) == 0);
 }

@@ -25,6 +25,8 @@ class PlainBackend : public Backend {
   DType compute_dtype() const override { return DType::f32; }
   DType activation_dtype() const override { return DType::f32; }
   int n_threads() const override { return 1; }
+  bool stores_v_once() const override { return false; }
+  int64_t free_bytes() const override { return int64_t{1} << 40; }
   Buffer allocate(size_t bytes) override {
     return {std::calloc(1, bytes), bytes, [](void* p) { std::free(p); }};
   }

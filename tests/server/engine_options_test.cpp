@@ -2,6 +2,7 @@
 #include "server/engine_options.h"
 
 #include "config/startup_error.h"
+#include "kernels/cpu/free_memory.h"
 #include "tests/catch.h"
 #include "tests/engine/tiny_config.h"
 #include "tests/scratch_folder.h"
@@ -47,7 +48,7 @@ TEST_CASE("the longest sequence is the model's, or what memory allows", "[server
   config.kv_cache_memory_bytes = 2 * kGiB;
   const EngineOptions small = engine_options(config, model, 64 * kGiB);
   // Half of it, so that others run beside a long one.
-  CHECK(small.max_model_len == longest_sequence(model, kGiB, DType::bf16, 512));
+  CHECK(small.max_model_len == longest_sequence(model, kGiB, {DType::bf16}, 512));
   CHECK(small.max_model_len < 262144);
   CHECK(small.sliding_pages > 2 * 65);
   CHECK(small.global_pages * 16 >= small.max_model_len);

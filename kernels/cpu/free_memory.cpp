@@ -1,4 +1,4 @@
-#include "server/free_memory.h"
+#include "kernels/cpu/free_memory.h"
 
 #include <algorithm>
 #include <charconv>
