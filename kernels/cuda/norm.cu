@@ -95,8 +95,7 @@ __device__ __forceinline__ void leave_h(const Columns<is_wide>& columns, float* 
   for (float& v : h.v) v *= scale;
   columns.store(h_row, h);
   if (next.out == nullptr && next_2.out == nullptr) return;
-  const float inverse =
-      inverse_rms(block_sum(squares(h), partial), columns.hidden, eps);
+  const float inverse = inverse_rms(block_sum(squares(h), partial), columns.hidden, eps);
   const int64_t row = int64_t{blockIdx.x} * columns.hidden;
   for (const NextRow& n : {next, next_2}) {
     if (n.out != nullptr) {
@@ -132,7 +131,7 @@ __global__ void __launch_bounds__(kMaxThreads)
 }
 
 struct CombineInputs {
-  const bf16 *dense, *sparse;                           // [n_tokens, hidden]
+  const bf16 *dense, *sparse;                          // [n_tokens, hidden]
   const float *dense_weight, *sparse_weight, *weight;  // [hidden]
 };
 

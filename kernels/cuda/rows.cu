@@ -5,8 +5,9 @@
 // Bytes, by arithmetic at 4.3 TB/s (26B, hidden 2816): embed 2 + 4 a column, 17 KB a token;
 // gather_rows 8 a column, 23 KB a row; a step of 256 tokens 1 us each, so the launch is what they
 // cost. copy_pages moves each page twice. rope_table writes 8 bytes an angle.
-// ple_inputs (E4B: 42 layers of 256) reads 21 KB of projection and writes as much a token, and takes
-// 21 KB of table rows over the bus from the mapped file: at 50 GB/s 0.4 us a token, the limit.
+// ple_inputs (E4B: 42 layers of 256) reads 21 KB of projection and writes as much a token, and
+// takes 21 KB of table rows over the bus from the mapped file: at 50 GB/s 0.4 us a token, the
+// limit.
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
@@ -43,20 +44,20 @@ __global__ void embed_kernel(const int32_t* ids, const bf16* table, float scale,
 
 // A thread: one Piece of a row of n_pieces.
 template <typename Piece>
-__global__ void gather_rows_kernel(const Piece* x, const int32_t* rows, int64_t n,
-                                   int64_t n_pieces, Piece* out) {
+__global__ void gather_rows_kernel(const Piece* x, const int32_t* rows, int64_t n, int64_t n_pieces,
+                                   Piece* out) {
   const int64_t i = thread_of_grid();
   if (i >= n * n_pieces) return;
   out[i] = x[int64_t{rows[i / n_pieces]} * n_pieces + i % n_pieces];
 }
 
-// Block (.., i): a part of page i, 16 bytes a thread.
+// Block (i, ..): a part of the i-th page, 16 bytes a thread. No page is in both lists.
 __global__ void copy_pages_kernel(Bits128* pages, const int32_t* from, const int32_t* to,
                                   int64_t page_pieces) {
-  const int64_t i = thread_of_grid();
+  const int64_t i = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (i >= page_pieces) return;
-  pages[int64_t{to[blockIdx.y]} * page_pieces + i] =
-      pages[int64_t{from[blockIdx.y]} * page_pieces + i];
+  pages[int64_t{to[blockIdx.x]} * page_pieces + i] =
+      pages[int64_t{from[blockIdx.x]} * page_pieces + i];
 }
 
 // A thread: one angle. sincosf is the accurate one, also where an angle is 262144.
@@ -93,31 +94,37 @@ struct Elements {
   float v[n];
 };
 
-__device__ __forceinline__ float table_float(uint32_t bits, DType dtype) {
-  if (dtype == DType::f32) return __uint_as_float(bits);
-  if (dtype == DType::bf16) return __uint_as_float(bits << 16);
-  return half_bits_to_float(static_cast<uint16_t>(bits));
+// The values of a word, in order. f32: one, else two of 16 bits.
+template <DType dtype>
+__device__ __forceinline__ void unpack_word(uint32_t word, float* to) {
+  if constexpr (dtype == DType::f32) {
+    to[0] = __uint_as_float(word);
+  } else if constexpr (dtype == DType::bf16) {
+    to[0] = low_float(word);
+    to[1] = high_float(word);
+  } else {
+    to[0] = half_bits_to_float(static_cast<uint16_t>(word));
+    to[1] = half_bits_to_float(static_cast<uint16_t>(word >> 16));
+  }
 }
 
 template <int n, DType dtype>
 __device__ __forceinline__ Elements<n> load_table(const void* table, int64_t at) {
-  constexpr auto kBytes = static_cast<int>(dtype_bytes(dtype));
+  constexpr int kBytes = dtype == DType::f32 ? 4 : 2;
+  constexpr int kInWord = 4 / kBytes;
   const unsigned char* from = static_cast<const unsigned char*>(table) + at * kBytes;
   Elements<n> out;
   if constexpr (n == 1) {
-    uint32_t bits = 0;
-    for (int b = 0; b < kBytes; ++b) bits |= uint32_t{from[b]} << (8 * b);
-    out.v[0] = table_float(bits, dtype);
+    uint32_t word = 0;
+    for (int b = 0; b < kBytes; ++b) word |= uint32_t{from[b]} << (8 * b);
+    float values[kInWord];
+    unpack_word<dtype>(word, values);
+    out.v[0] = values[0];
   } else {
-    constexpr int kInWord = 4 / kBytes;
-    for (int w = 0; w < n / kInWord; w += 2) {
-      const uint2 words = *reinterpret_cast<const uint2*>(from + 4 * w);
-      for (int i = 0; i < 2 * kInWord; ++i) {
-        const uint32_t word = i < kInWord ? words.x : words.y;
-        const int in_word = i % kInWord;
-        out.v[w * kInWord + i] = table_float(
-            kInWord == 1 ? word : in_word == 0 ? word & 0xffffU : word >> 16, dtype);
-      }
+    for (int i = 0; i < n; i += 2 * kInWord) {
+      const uint2 words = *reinterpret_cast<const uint2*>(from + i * kBytes);
+      unpack_word<dtype>(words.x, out.v + i);
+      unpack_word<dtype>(words.y, out.v + i + kInWord);
     }
   }
   return out;
@@ -148,10 +155,10 @@ __device__ __forceinline__ void store_elements(bf16* to, const Elements<n>& x) {
 // A warp: one token's slice of one layer, n elements a lane and pass.
 template <int n, DType dtype>
 __global__ void ple_inputs_kernel(PleInputs in) {
-  const int64_t slice = int64_t{blockIdx.x} * (kThreads / kWarpSize) + threadIdx.x / kWarpSize;
+  const int64_t slice = int64_t{blockIdx.y} * (kThreads / kWarpSize) + threadIdx.x / kWarpSize;
   if (slice * in.dim >= in.width) return;
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
-  const int64_t row = blockIdx.y;
+  const int64_t row = blockIdx.x;
   const int64_t begin = row * in.width + slice * in.dim;
   const int64_t table_begin = int64_t{in.ids[row]} * in.width + slice * in.dim;
   float sum = 0.0F;
@@ -176,8 +183,8 @@ __global__ void ple_inputs_kernel(PleInputs in) {
 template <DType dtype>
 void launch_ple_inputs(const PleInputs& in, int64_t n_tokens, cudaStream_t stream) {
   const LaunchShape shape{
-      .grid = dim3(static_cast<unsigned>(div_up(in.width / in.dim, kThreads / kWarpSize)),
-                   static_cast<unsigned>(n_tokens)),
+      .grid = dim3(static_cast<unsigned>(n_tokens),
+                   static_cast<unsigned>(div_up(in.width / in.dim, kThreads / kWarpSize))),
       .block = dim3(kThreads),
       .stream = stream};
   const bool is_aligned = in.dim % 4 == 0 && reinterpret_cast<uintptr_t>(in.table) % 8 == 0;
@@ -189,8 +196,8 @@ __global__ void ple_gate_kernel(const bf16* gate, const bf16* ple, int64_t n, in
                                 int64_t width, bf16* out) {
   const int64_t i = thread_of_grid();
   if (i >= n * dim) return;
-  out[i] = from_float<bf16>(gelu_tanh(to_float(gate[i])) *
-                            to_float(ple[i / dim * width + i % dim]));
+  out[i] =
+      from_float<bf16>(gelu_tanh(to_float(gate[i])) * to_float(ple[i / dim * width + i % dim]));
 }
 
 // The same for eight elements.
@@ -241,13 +248,15 @@ void CudaBackend::copy_pages(const CopyPagesArgs& args) {
   const int64_t n = args.from.dim(0);
   expect_shape(args.from, DType::i32, {n});
   expect_shape(args.to, DType::i32, {n});
+  if (n == 0) return;
   for (const Tensor* pages : {&args.k_pages, &args.v_pages}) {
     const int64_t page_bytes = static_cast<int64_t>(pages->bytes()) / pages->dim(0);
     CHECK(page_bytes % 16 == 0);
     const int64_t pieces = page_bytes / 16;
-    if (n == 0) continue;
-    LaunchShape shape = a_thread_each(pieces, stream_);
-    shape.grid.y = static_cast<unsigned>(n);
+    const LaunchShape shape{
+        .grid = dim3(static_cast<unsigned>(n), static_cast<unsigned>(div_up(pieces, kThreads))),
+        .block = dim3(kThreads),
+        .stream = stream_};
     launch(copy_pages_kernel, shape, static_cast<Bits128*>(pages->data), args.from.as<int32_t>(),
            args.to.as<int32_t>(), pieces);
   }
@@ -274,15 +283,25 @@ void CudaBackend::ple_inputs(const PleInputsArgs& args) {
   expect_shape(args.norm, DType::f32, {dim});
   expect_shape(args.out, DType::bf16, {n, width});
   if (n == 0) return;
-  const PleInputs in{args.ids.as<int32_t>(), args.table.data,         args.table_scale,
-                     args.projected.as<bf16>(), args.proj_scale,      args.norm.as<float>(),
-                     args.eps,               dim,                     width,
+  const PleInputs in{args.ids.as<int32_t>(),
+                     args.table.data,
+                     args.table_scale,
+                     args.projected.as<bf16>(),
+                     args.proj_scale,
+                     args.norm.as<float>(),
+                     args.eps,
+                     dim,
+                     width,
                      args.out.as<bf16>()};
   switch (args.table.dtype) {
-    case DType::bf16: return launch_ple_inputs<DType::bf16>(in, n, stream_);
-    case DType::f16: return launch_ple_inputs<DType::f16>(in, n, stream_);
-    case DType::f32: return launch_ple_inputs<DType::f32>(in, n, stream_);
-    default: CHECK(false);
+    case DType::bf16:
+      return launch_ple_inputs<DType::bf16>(in, n, stream_);
+    case DType::f16:
+      return launch_ple_inputs<DType::f16>(in, n, stream_);
+    case DType::f32:
+      return launch_ple_inputs<DType::f32>(in, n, stream_);
+    default:
+      CHECK(false);
   }
 }
 
