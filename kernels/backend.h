@@ -12,7 +12,9 @@
 // Dims: n_tokens (rows of this step), hidden, ffn, n_heads, n_kv_heads, head_dim, vocab.
 #pragma once
 
+#include <compare>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -181,7 +183,7 @@ struct MoeFfnArgs {
 // out = (rms_norm(projected * proj_scale, norm) + table[id] * table_scale) / sqrt(2), by slices.
 struct PleInputsArgs {
   Tensor ids;          // [n_tokens] i32, media placeholders already replaced by the pad id
-  HostMatrix table;    // [vocab, n_layers * ple_dim], gathered where it lies (mapped file)
+  HostMatrix table;    // [vocab, n_layers * ple_dim]; data as Backend::map_host gives it
   float table_scale = 1.0F;
   Tensor projected;    // [n_tokens, n_layers * ple_dim] act
   float proj_scale = 1.0F;
@@ -219,6 +221,15 @@ struct CopyPagesArgs {
   Tensor k_pages, v_pages;
 };
 
+// What a recorded step depends on, beside the values in memory.
+struct ReplayKey {
+  int n_tokens = 0;
+  int max_keys = 0;
+  const void* pages = nullptr;  // the cache it works on
+
+  auto operator<=>(const ReplayKey&) const = default;
+};
+
 struct BackendOptions {
   DType compute = DType::bf16;  // bf16 or f32
   int n_threads = 0;            // 0: one a physical core this process may use
@@ -239,10 +250,20 @@ class Backend {
   // Bytes of its memory that this process may still take.
   virtual int64_t free_bytes() const = 0;
 
+  // Whether steps of a fixed shape are worth their padding: see replay().
+  virtual bool replays() const { return false; }
+  // Runs body, whose verbs are called with the same tensors whenever the key is the same; only the
+  // values in memory differ. A backend that replays records the launches and repeats them.
+  virtual void replay(const ReplayKey&, const std::function<void()>& body) { body(); }
+
   // Zeroed memory. Throws std::bad_alloc.
   virtual Buffer allocate(size_t bytes) = 0;
   virtual void upload(void* to, const void* from_host, size_t bytes) = 0;
   virtual void download(void* to_host, const void* from, size_t bytes) = 0;
+
+  // Where ple_inputs reads rows of `matrix`, which stays in the host's memory, unchanged, until the
+  // Buffer is gone. Throws std::runtime_error, one sentence.
+  virtual Buffer map_host(const HostMatrix& matrix) = 0;
 
   // Packs host matrices into the backend's layout: bf16 stays bf16; f32 and f16 become f32, or
   // bf16 when compute_dtype() is bf16. Parts have equal cols and count.

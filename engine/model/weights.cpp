@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -81,6 +82,14 @@ class Loader {
     return weight;
   }
 
+  Buffer map_host(const HostMatrix& m) {
+    try {
+      return backend_.map_host(m);
+    } catch (const std::runtime_error& e) {
+      throw StartupError(e.what());
+    }
+  }
+
   WeightVector vector(const std::string& name, float scale = 1.0F) {
     const TensorSpec& s = spec(name);
     const HostTensor t = source_.get(s);
@@ -124,6 +133,8 @@ class Loader {
     const TensorSpec& ple = spec("embed_tokens_per_layer.weight");
     const HostTensor rows = source_.get(ple);
     w_.ple_table = matrix(rows);
+    w_.ple_rows = map_host(w_.ple_table);
+    w_.ple_table.data = w_.ple_rows.data();
     w_.ple_table_scale = rounded_sqrt(c_.ple_dim, rows.dtype);
     w_.keep_alive = rows.owner;
     source_.keep_for_gather(ple);

@@ -59,13 +59,14 @@ struct Weights {
   float ple_table_scale = 1.0F;
 
   // Per-layer embeddings; empty without
-  HostMatrix ple_table;        // [ple_vocab, n_layers * ple_dim], in the source's memory
+  HostMatrix ple_table;        // [ple_vocab, n_layers * ple_dim], data in ple_rows
   Weight ple_model_proj;       // [n_layers * ple_dim, hidden]
   WeightVector ple_proj_norm;  // [ple_dim]
 
   std::vector<LayerWeights> layers;
   int64_t bytes = 0;                       // of the backend's memory, all buffers above
-  std::shared_ptr<const void> keep_alive;  // what ple_table points into
+  std::shared_ptr<const void> keep_alive;  // what ple_rows maps
+  Buffer ple_rows;                         // the source's memory, where the backend reads it
 
   const Weight& head() const { return lm_head ? lm_head : embed; }
 };

@@ -35,6 +35,13 @@ void CpuBackend::download(void* to_host, const void* from, size_t bytes) {
   std::memcpy(to_host, from, bytes);
 }
 
+// It is read where it lies.
+Buffer CpuBackend::map_host(const HostMatrix& matrix) {
+  const int64_t count = matrix.rows * matrix.cols;
+  return {const_cast<void*>(matrix.data), static_cast<size_t>(count) * dtype_bytes(matrix.dtype),
+          [](void*) {}};
+}
+
 Weight CpuBackend::pack(std::span<const HostMatrix> parts, WeightForm form) {
   return cpu::pack(parts, form, compute_, pool_);
 }

@@ -28,6 +28,7 @@ class CpuBackend final : public Backend {
   Buffer allocate(size_t bytes) override;
   void upload(void* to, const void* from_host, size_t bytes) override;
   void download(void* to_host, const void* from, size_t bytes) override;
+  Buffer map_host(const HostMatrix& matrix) override;
   Weight pack(std::span<const HostMatrix> parts, WeightForm form) override;
   Tensor kv_pages(void* data, DType dtype, int64_t n_pages, int n_kv_heads,
                   int head_dim) const override;

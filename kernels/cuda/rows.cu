@@ -8,6 +8,9 @@
 // ple_inputs (E4B: 42 layers of 256) reads 21 KB of projection and writes as much a token, and
 // takes 21 KB of table rows over the bus from the mapped file: at 50 GB/s 0.4 us a token, the
 // limit.
+#include <stdexcept>
+#include <string>
+
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
@@ -271,6 +274,30 @@ void CudaBackend::rope_table(const RopeTableArgs& args) {
   if (n * n_angles == 0) return;
   launch(rope_table_kernel, a_thread_each(n * n_angles, stream_), args.positions.as<int32_t>(),
          args.inv_freq.as<float>(), n, n_angles, args.out.as<float>());
+}
+
+// Pins the pages that the matrix lies in, so that kernels read them over the bus: a step takes a
+// few rows of a table that would cost gigabytes of device memory.
+Buffer CudaBackend::map_host(const HostMatrix& matrix) {
+  constexpr uintptr_t kHostPage = 4096;
+  const auto data = reinterpret_cast<uintptr_t>(matrix.data);
+  const auto bytes = static_cast<size_t>(matrix.rows * matrix.cols) * dtype_bytes(matrix.dtype);
+  const uintptr_t begin = data / kHostPage * kHostPage;
+  const uintptr_t end = (data + bytes + kHostPage - 1) / kHostPage * kHostPage;
+  auto* pages = reinterpret_cast<void*>(begin);
+  const cudaError_t error =
+      cudaHostRegister(pages, end - begin, cudaHostRegisterMapped | cudaHostRegisterReadOnly);
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // it is dealt with here
+    throw std::runtime_error("The GPU cannot read the per-layer embeddings where they lie (" +
+                             std::string(cudaGetErrorString(error)) +
+                             "): " + std::to_string(bytes >> 20) +
+                             " MiB of memory must be free to be locked.");
+  }
+  void* on_device = nullptr;
+  CUDA_CHECK(cudaHostGetDevicePointer(&on_device, pages, 0));
+  return {static_cast<char*>(on_device) + (data - begin), bytes,
+          [pages](void*) { CUDA_CHECK(cudaHostUnregister(pages)); }};
 }
 
 void CudaBackend::ple_inputs(const PleInputsArgs& args) {

@@ -32,6 +32,9 @@ class PlainBackend : public Backend {
   }
   void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
   void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  Buffer map_host(const HostMatrix& matrix) override {
+    return {const_cast<void*>(matrix.data), 0, [](void*) {}};
+  }
 
   // [count][parts in order][rows][cols]
   Weight pack(std::span<const HostMatrix> parts, WeightForm form) override {
