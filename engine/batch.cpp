@@ -1,6 +1,7 @@
 #include "engine/batch.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "kernels/backend.h"
 
@@ -18,7 +19,40 @@ void add_group(GroupPages& group, const PageTable& table, const Chunk& chunk) {
   group.block_start.push_back(static_cast<int32_t>(group.block_table.size()));
 }
 
+void repeat_first(GroupPages& group, int n) {
+  const std::vector<int32_t> first(group.block_table.begin(),
+                                   group.block_table.begin() + group.block_start[1]);
+  while (static_cast<int>(group.block_start.size()) <= n) {
+    group.block_table.insert(group.block_table.end(), first.begin(), first.end());
+    group.block_start.push_back(static_cast<int32_t>(group.block_table.size()));
+  }
+  if (!group.slots.empty()) group.slots.resize(n, -1);
+}
+
 }  // namespace
+
+int padded_decode_rows(int n) {
+  int unit = 1;  // at most an eighth of n
+  while (16 * unit <= n) unit *= 2;
+  return (n + unit - 1) / unit * unit;
+}
+
+bool Batch::is_decode() const {
+  return n_tokens() == n_seqs() && logit_rows.size() == tokens.size();
+}
+
+void Batch::pad_decode(int n) {
+  CHECK(is_decode() && n >= n_tokens());
+  while (n_tokens() < n) {
+    tokens.push_back(tokens[0]);
+    positions.push_back(positions[0]);
+    logit_rows.push_back(0);
+    query_start.push_back(n_tokens());
+  }
+  repeat_first(sliding, n);
+  repeat_first(global, n);
+  max_keys = static_cast<int>(std::bit_ceil(static_cast<unsigned>(max_keys)));
+}
 
 int first_logit_row(const Chunk& chunk) {
   const Sequence& s = *chunk.sequence;

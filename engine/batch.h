@@ -27,10 +27,19 @@ struct Batch {
   int n_tokens() const { return static_cast<int>(tokens.size()); }
   int n_seqs() const { return static_cast<int>(query_start.size()) - 1; }
 
+  // Whether every sequence brings one token and wants its logits.
+  bool is_decode() const;
+  // A decode batch grown to n rows that repeat the first and write no KV: steps of few sizes can be
+  // recorded and replayed. max_keys grows to a power of two for the same reason.
+  void pad_decode(int n);
+
   // Logits are wanted of a chunk's last row when it reaches the sequence's end, and of every
   // prompt row that is not scored yet when the request asks for the prompt's logprobs.
   static Batch from(const Step& step);
 };
+
+// Rows that a decode batch of n is padded to: a little more than n, one of few sizes.
+int padded_decode_rows(int n);
 
 // First row of the logits that chunk `c` of the step wants, counted in the chunk; == count: none.
 int first_logit_row(const Chunk& chunk);

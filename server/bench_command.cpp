@@ -69,7 +69,8 @@ Json bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Probe
   // A step must hold the largest batch.
   loaded.options.max_num_batched_tokens =
       std::max(loaded.options.max_num_batched_tokens, max_batch);
-  loaded.decoder->reserve(loaded.options.max_num_batched_tokens);
+  loaded.decoder->reserve({loaded.options.max_num_batched_tokens,
+                           std::max(loaded.options.max_num_seqs, max_batch), max_length});
   DecoderBench bench(*loaded.backend, *loaded.decoder, loaded.options, max_batch, max_length);
   Json rows = Json::array();
   std::printf("%-8s %6s %10s %11s %9s %8s %9s %8s\n", "step", "size", "ms", "tokens/s", "GB/s",

@@ -21,6 +21,9 @@ class KvCache {
   const Tensor& k_pages(int layer) const { return k_[config_.layers[layer].kv_layer]; }
   const Tensor& v_pages(int layer) const { return v_[config_.layers[layer].kv_layer]; }
 
+  // Where the first pages lie: tells this cache from another.
+  const void* pages() const { return buffers_.front().data(); }
+
   // Copies one page of a group in all of its layers. -1: nothing to copy.
   void copy_page(LayerKind group, PageTable::Copy copy);
 

@@ -11,9 +11,21 @@ Gemma4::Gemma4(ModelConfig config, Weights weights, Backend& backend)
 
 // --- the decoder, top to bottom ---
 
-Tensor Gemma4::forward(const Batch& batch, const KvCache& cache) {
-  CHECK(batch.n_tokens() > 0 && batch.n_tokens() <= max_tokens_);
-  StepInputs in = upload(batch);
+Tensor Gemma4::forward(Batch batch, const KvCache& cache) {
+  CHECK(batch.n_tokens() > 0 && batch.n_tokens() <= limits_.max_tokens);
+  const auto n_rows = static_cast<int64_t>(batch.logit_rows.size());
+  const bool replays = backend_.replays() && batch.is_decode();
+  if (replays) batch.pad_decode(std::min(padded_decode_rows(batch.n_tokens()), limits_.max_seqs));
+  const StepInputs in = upload(batch);
+  if (replays) {
+    backend_.replay({batch.n_tokens(), batch.max_keys, cache.pages()}, [&] { run(in, cache); });
+  } else {
+    run(in, cache);
+  }
+  return activations(work_.normed, n_rows, config_.hidden);
+}
+
+void Gemma4::run(StepInputs in, const KvCache& cache) {
   rope_tables(in);
   const Tensor h = embed(in);
   if (config_.ple_dim > 0) in.ple = per_layer_inputs(in, h);
@@ -31,12 +43,12 @@ Tensor Gemma4::forward(const Batch& batch, const KvCache& cache) {
   }
   const int64_t n_rows = in.logit_rows.dim(0);
   const Tensor rows = residual(work_.logit_rows, n_rows);
-  const Tensor normed = activations(work_.normed, n_rows, config_.hidden);
-  if (n_rows == 0) return normed;
+  if (n_rows == 0) return;
   backend_.gather_rows({.x = h, .rows = in.logit_rows, .out = rows});
-  backend_.rms_norm(
-      {.x = rows, .weight = weights_.norm.tensor(), .eps = config_.rms_eps, .out = normed});
-  return normed;
+  backend_.rms_norm({.x = rows,
+                     .weight = weights_.norm.tensor(),
+                     .eps = config_.rms_eps,
+                     .out = activations(work_.normed, n_rows, config_.hidden)});
 }
 
 void Gemma4::logits(const Tensor& rows, const Tensor& out) {
@@ -213,10 +225,11 @@ NextNorm Gemma4::after_mlp(int l, const Tensor& h) const {
 
 // --- what a step needs around it ---
 
-void Gemma4::reserve(int max_tokens) {
-  max_tokens_ = max_tokens;
+void Gemma4::reserve(const StepLimits& limits) {
+  limits_ = limits;
   const auto rows = [&](int64_t width, size_t bytes) {
-    return backend_.allocate(static_cast<size_t>(max_tokens * std::max<int64_t>(width, 1)) * bytes);
+    const int64_t n = limits.max_tokens * std::max<int64_t>(width, 1);
+    return backend_.allocate(static_cast<size_t>(n) * bytes);
   };
   const size_t act = dtype_bytes(backend_.activation_dtype());
   int64_t qkv = 0, q = 0, ffn = 0;
@@ -236,6 +249,13 @@ void Gemma4::reserve(int max_tokens) {
     if (!f.empty()) backend_.upload(inv_freq.data(), f.data(), f.size() * sizeof(float));
     return static_cast<int64_t>(f.size());
   };
+  const auto ints = [&](int64_t n) {
+    return backend_.allocate(static_cast<size_t>(n) * sizeof(int32_t));
+  };
+  ids_ = ints(int64_t{6} * limits.max_tokens + int64_t{3} * (limits.max_seqs + 1));
+  const int64_t blocks = (limits.max_keys + kPageSize - 1) / kPageSize;
+  sliding_table_ = ints(limits.max_seqs * blocks);
+  global_table_ = ints(limits.max_seqs * blocks);
   n_angles_sliding_ = angles(LayerKind::sliding, inv_freq_sliding_);
   n_angles_global_ = angles(LayerKind::global, inv_freq_global_);
   work_ = {.hidden = rows(config_.hidden, sizeof(float)),
@@ -266,21 +286,13 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
       std::replace(ple_tokens.begin(), ple_tokens.end(), id, config_.ids.pad);
     }
   }
-  const std::vector<int32_t>* lists[] = {&batch.tokens,
-                                         &batch.positions,
-                                         &batch.query_start,
-                                         &batch.logit_rows,
-                                         &ple_tokens,
-                                         &batch.sliding.slots,
-                                         &batch.sliding.block_start,
-                                         &batch.sliding.block_table,
-                                         &batch.global.slots,
-                                         &batch.global.block_start,
-                                         &batch.global.block_table};
+  const std::vector<int32_t>* lists[] = {
+      &batch.tokens,     &batch.positions,     &batch.query_start,         &batch.logit_rows,
+      &ple_tokens,       &batch.sliding.slots, &batch.sliding.block_start, &batch.global.slots,
+      &batch.global.block_start};
   for (const auto* list : lists) staging_.insert(staging_.end(), list->begin(), list->end());
-
   const size_t bytes = staging_.size() * sizeof(int32_t);
-  if (ids_.bytes() < bytes) ids_ = backend_.allocate(2 * bytes);
+  CHECK(bytes <= ids_.bytes());
   backend_.upload(ids_.data(), staging_.data(), bytes);
 
   auto* next = static_cast<int32_t*>(ids_.data());
@@ -291,11 +303,20 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
   StepInputs in;
   in.max_keys = batch.max_keys;
   Tensor* const tensors[] = {
-      &in.tokens,       &in.positions,          &in.query_start,         &in.logit_rows,
-      &in.ple_tokens,   &in.sliding.slots,      &in.sliding.block_start, &in.sliding.block_table,
-      &in.global.slots, &in.global.block_start, &in.global.block_table};
+      &in.tokens,     &in.positions,     &in.query_start,         &in.logit_rows,
+      &in.ple_tokens, &in.sliding.slots, &in.sliding.block_start, &in.global.slots,
+      &in.global.block_start};
   for (size_t i = 0; i < std::size(lists); ++i) *tensors[i] = tensor(*lists[i]);
+  in.sliding.block_table = upload(sliding_table_, batch.sliding.block_table);
+  in.global.block_table = upload(global_table_, batch.global.block_table);
   return in;
+}
+
+Tensor Gemma4::upload(const Buffer& table, const std::vector<int32_t>& list) {
+  const size_t bytes = list.size() * sizeof(int32_t);
+  CHECK(bytes <= table.bytes());
+  backend_.upload(table.data(), list.data(), bytes);
+  return Tensor(table.data(), DType::i32, {static_cast<int64_t>(list.size())});
 }
 
 void Gemma4::rope_tables(StepInputs& in) {

@@ -16,16 +16,23 @@
 
 namespace lapidary {
 
+// The largest step.
+struct StepLimits {
+  int max_tokens = 0;
+  int max_seqs = 0;
+  int max_keys = 0;  // positions of one sequence
+};
+
 class Gemma4 {
  public:
   Gemma4(ModelConfig config, Weights weights, Backend& backend);
 
-  // Takes the workspaces for steps of at most this many tokens. Once, before forward().
-  void reserve(int max_tokens);
+  // Takes the workspaces for steps of these sizes. Before forward().
+  void reserve(const StepLimits& limits);
 
   // Runs the step: writes its K and V into the cache and returns, for batch.logit_rows in order,
   // the hidden states after the final norm: [n_logit_rows, hidden]. Valid until the next call.
-  Tensor forward(const Batch& batch, const KvCache& cache);
+  Tensor forward(Batch batch, const KvCache& cache);
 
   // Logits, capped, of such rows. out: [n_rows, vocab] f32.
   void logits(const Tensor& rows, const Tensor& out);
@@ -46,6 +53,8 @@ class Gemma4 {
   };
 
   StepInputs upload(const Batch& batch);
+  Tensor upload(const Buffer& table, const std::vector<int32_t>& list);
+  void run(StepInputs in, const KvCache& cache);
   Tensor embed(const StepInputs& in);
   Tensor per_layer_inputs(const StepInputs& in, const Tensor& h);
   void rope_tables(StepInputs& in);
@@ -64,7 +73,7 @@ class Gemma4 {
   const ModelConfig config_;
   const Weights weights_;
   Backend& backend_;
-  int max_tokens_ = 0;
+  StepLimits limits_;
 
   // Workspaces for max_tokens_ rows; the comment says what a row holds.
   struct Workspaces {
@@ -83,7 +92,9 @@ class Gemma4 {
   } work_;
   Buffer inv_freq_sliding_, inv_freq_global_;
   int64_t n_angles_sliding_ = 0, n_angles_global_ = 0;
-  Buffer ids_;  // all integers of a step, uploaded in one copy
+  // The integers of a step, in places that depend on its sizes alone: the lists of a row or
+  // sequence each in one copy, the two block tables apart.
+  Buffer ids_, sliding_table_, global_table_;
   std::vector<int32_t> staging_;
 };
 

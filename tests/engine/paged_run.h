@@ -23,7 +23,7 @@ class PagedRun {
         limits_(scheduler_limits(decoder_.config(), {})),
         sliding_(kPages),
         global_(kPages) {
-    decoder_.reserve(512);
+    decoder_.reserve({512, 64, kPages * kPageSize});
   }
 
   // Index of the new sequence.
