@@ -137,7 +137,7 @@ __device__ __forceinline__ void async_wait() {
 #endif
 }
 
-// 16 bytes that are read once: not kept in L1, first to leave L2.
+// 16 bytes that are read once: not kept in L1; the rest of their 128 bytes is on its way into L2.
 __device__ __forceinline__ Bits128 load_streaming(const void* global) {
 #ifdef CUDA_ON_CPU
   cuda_on_cpu::require(reinterpret_cast<uintptr_t>(global) % 16 == 0,
@@ -145,7 +145,7 @@ __device__ __forceinline__ Bits128 load_streaming(const void* global) {
   return *static_cast<const Bits128*>(global);
 #else
   Bits128 v;
-  asm volatile("ld.global.nc.L1::no_allocate.L2::evict_first.v4.u32 {%0, %1, %2, %3}, [%4];"
+  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
                : "=r"(v.word[0]), "=r"(v.word[1]), "=r"(v.word[2]), "=r"(v.word[3])
                : "l"(global));
   return v;
