@@ -49,7 +49,6 @@ EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
       scheduler_(scheduler_limits(model_->config(), options)),
       logits_(static_cast<size_t>(kLogitRows) * model_->config().vocab),
       row_(model_->config().vocab) {
-  model_->reserve({options.max_num_batched_tokens, options.max_num_seqs, options.max_model_len});
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }

@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <new>
 #include <string>
 #include <utility>
 
 #include "config/startup_error.h"
 #include "engine/memory_plan.h"
 #include "engine/model/checkpoint.h"
+#include "engine/model/dry_run.h"
 #include "engine/model/dummy_weights.h"
 #include "server/compute_device.h"
 #include "server/engine_options.h"
@@ -56,6 +58,23 @@ void check_memory(const ServeConfig& config, const ModelConfig& model, const Bac
                      " of memory are free; `lapidary check` shows the plan.");
 }
 
+// Before the KV cache, which gets a share of what is left.
+void take_workspaces(const ServeConfig& config, LoadedModel& loaded) {
+  const KvDemand demand = kv_demand(config, loaded.config, loaded.backend->stores_v_once());
+  const StepLimits limits{.max_tokens = demand.step_tokens,
+                          .max_seqs = demand.max_num_seqs,
+                          .max_keys = demand.max_model_len};
+  try {
+    loaded.decoder->reserve(limits);
+    if (loaded.backend->replays()) {
+      dry_run(*loaded.decoder, *loaded.backend, limits, demand.kv.dtype);
+    }
+  } catch (const std::bad_alloc&) {
+    throw StartupError("The workspaces of steps of " + std::to_string(limits.max_tokens) +
+                       " tokens do not fit in memory; lower --max-num-batched-tokens.");
+  }
+}
+
 }  // namespace
 
 std::filesystem::path model_folder(const ServeConfig& config, const Environment& environment) {
@@ -74,9 +93,10 @@ LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& f
   check_memory(config, loaded.config, *loaded.backend);
   const std::shared_ptr<TensorSource> source = open_weights(config, loaded.config, folder);
   Weights weights = load_weights(loaded.config, *source, *loaded.backend, progress_on_terminal());
+  loaded.decoder = std::make_unique<Gemma4>(loaded.config, std::move(weights), *loaded.backend);
+  take_workspaces(config, loaded);
   loaded.options = engine_options(config, loaded.config, loaded.backend->free_bytes(),
                                   loaded.backend->stores_v_once());
-  loaded.decoder = std::make_unique<Gemma4>(loaded.config, std::move(weights), *loaded.backend);
   return loaded;
 }
 

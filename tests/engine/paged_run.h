@@ -22,9 +22,7 @@ class PagedRun {
         cache_(*golden.backend, decoder_.config(), kv, kPages, kPages),
         limits_(scheduler_limits(decoder_.config(), {})),
         sliding_(kPages),
-        global_(kPages) {
-    decoder_.reserve({512, 64, kPages * kPageSize});
-  }
+        global_(kPages) {}
 
   // Index of the new sequence.
   int add(const std::vector<int32_t>& tokens) {
