@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstring>
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/ptx.cuh"
@@ -65,9 +66,10 @@ __device__ __forceinline__ float high_float(uint32_t pair) {
 
 // Both rounded to nearest even; `low` in the lower half.
 __device__ __forceinline__ uint32_t bf16_pair(float low, float high) {
-  const uint32_t low_bits = __bfloat16_as_ushort(__float2bfloat16_rn(low));
-  const uint32_t high_bits = __bfloat16_as_ushort(__float2bfloat16_rn(high));
-  return low_bits | high_bits << 16;
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  uint32_t bits;
+  memcpy(&bits, &pair, sizeof(bits));
+  return bits;
 }
 
 // The value of a half float's bits, by integers: subnormals are multiples of 2^-24.
