@@ -6,7 +6,10 @@
 #pragma once
 
 #include "kernels/backend.h"
+#include "kernels/cuda/gemm.h"
 #include "kernels/cuda/launch.h"
+#include "kernels/cuda/recordings.h"
+#include "kernels/cuda/staging.h"
 #include "kernels/cuda/workspace.h"
 
 namespace lapidary::cuda {
@@ -22,6 +25,11 @@ class CudaBackend final : public Backend {
   int n_threads() const override { return 1; }
 
   int64_t free_bytes() const override;
+  Ceilings measure_ceilings() override;  // ceilings.cpp
+  bool replays() const override { return true; }
+  void replay(const ReplayKey& key, const std::function<void()>& body) override {
+    recordings_.run(key, stream_, body);
+  }
   Buffer allocate(size_t bytes) override;
   void upload(void* to, const void* from_host, size_t bytes) override;
   void download(void* to_host, const void* from, size_t bytes) override;
@@ -58,6 +66,9 @@ class CudaBackend final : public Backend {
  private:
   int n_multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
+  std::unique_ptr<Staging> staging_;
+  Gemm gemm_;
+  Recordings recordings_;
   Workspace workspace_;  // of the verb that runs; the next one may overwrite it
 };
 

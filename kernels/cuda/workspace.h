@@ -1,9 +1,11 @@
 // Device memory that a verb needs between its launches. A verb starts with clear() and takes what
-// it wants; the stream's order makes that safe, as all verbs share one stream. Engine thread.
+// it wants; the stream's order makes that safe, as all verbs share one stream. What was taken once
+// stays where it is until the end, so that a recorded step finds it again. Engine thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/tensor.h"
 
@@ -11,22 +13,27 @@ namespace lapidary::cuda {
 
 class Workspace {
  public:
-  void clear() { used_ = 0; }
+  void clear() {
+    chunk_ = 0;
+    used_ = 0;
+  }
 
-  // n elements, aligned to 256 bytes; valid until the next clear().
+  // n elements, aligned to 256 bytes; valid until the next clear(). Allocates, and so must not while
+  // a step is recorded, only if reserve() was called with less.
   template <typename T>
   T* take(int64_t n) {
     return static_cast<T*>(take_bytes(static_cast<size_t>(n) * sizeof(T)));
   }
 
-  // Takes the memory of the largest step at start. Nothing may be in use.
+  // Takes the memory of the largest verb at start. Throws std::bad_alloc.
   void reserve(size_t bytes);
 
  private:
   void* take_bytes(size_t bytes);
 
-  Buffer buffer_;
-  size_t used_ = 0;
+  std::vector<Buffer> chunks_;
+  size_t chunk_ = 0;  // the one that is being given out
+  size_t used_ = 0;   // of it
 };
 
 }  // namespace lapidary::cuda

@@ -1,0 +1,127 @@
+#include "kernels/cuda/cuda_backend.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <stdexcept>
+
+#include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/pack.h"
+
+namespace lapidary {
+namespace {
+
+constexpr int kOldestArchitecture = 8;  // the first with bf16 tensor cores and cp.async
+
+// Empty: the first device can be used. Else why not, in words that continue a sentence.
+std::string why_unusable() {
+  int n = 0;
+  const cudaError_t error = cudaGetDeviceCount(&n);
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // it is dealt with here
+    return cudaGetErrorString(error);
+  }
+  if (n == 0) return "there is none";
+  cudaDeviceProp device;
+  CUDA_CHECK(cudaGetDeviceProperties(&device, 0));
+  if (device.major >= kOldestArchitecture) return "";
+  return std::string(device.name) + " has compute capability " + std::to_string(device.major) +
+         "." + std::to_string(device.minor) + ", 8.0 is needed";
+}
+
+}  // namespace
+
+int n_cuda_devices() { return why_unusable().empty() ? 1 : 0; }
+
+std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
+  return std::make_unique<cuda::CudaBackend>(options);
+}
+
+namespace cuda {
+namespace {
+
+// The number of multiprocessors of the first device; or throws why it cannot be used.
+int open_device(const BackendOptions& options) {
+  if (options.compute != DType::bf16) {
+    throw std::runtime_error(
+        std::string("The CUDA backend computes in bfloat16 alone: use --dtype bfloat16, or "
+                    "--device cpu for ") +
+        dtype_name(options.compute) + ".");
+  }
+  const std::string reason = why_unusable();
+  if (!reason.empty()) {
+    throw std::runtime_error("No GPU can be used (" + reason + "): use --device cpu.");
+  }
+  CUDA_CHECK(cudaSetDevice(0));
+  int n = 0;
+  CUDA_CHECK(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0));
+  return n;
+}
+
+}  // namespace
+
+void cuda_failed(const char* file, int line, const char* call, cudaError_t error) {
+  std::fprintf(stderr, "%s:%d: CUDA: %s (%s)\n", file, line, cudaGetErrorString(error), call);
+  std::fflush(stderr);
+  std::_Exit(70);
+}
+
+CudaBackend::CudaBackend(const BackendOptions& options)
+    : n_multiprocessors_(open_device(options)) {
+  CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  staging_ = std::make_unique<Staging>(stream_);
+}
+
+CudaBackend::~CudaBackend() {
+  CUDA_CHECK(cudaStreamSynchronize(stream_));
+  staging_.reset();
+  CUDA_CHECK(cudaStreamDestroy(stream_));
+}
+
+std::string CudaBackend::description() const {
+  cudaDeviceProp device;
+  CUDA_CHECK(cudaGetDeviceProperties(&device, 0));
+  char text[384];
+  std::snprintf(text, sizeof(text),
+                "%s, compute capability %d.%d, %d multiprocessors, %.1f GiB, bfloat16", device.name,
+                device.major, device.minor, n_multiprocessors_,
+                static_cast<double>(device.totalGlobalMem) / (1 << 30));
+  return text;
+}
+
+int64_t CudaBackend::free_bytes() const {
+  size_t free = 0;
+  size_t total = 0;
+  CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return static_cast<int64_t>(free);
+}
+
+Buffer CudaBackend::allocate(size_t bytes) {
+  Buffer buffer = allocate_device(bytes);
+  CUDA_CHECK(cudaMemsetAsync(buffer.data(), 0, bytes, stream_));
+  return buffer;
+}
+
+void CudaBackend::upload(void* to, const void* from_host, size_t bytes) {
+  CUDA_CHECK(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, stream_));
+  CUDA_CHECK(cudaStreamSynchronize(stream_));
+}
+
+void CudaBackend::download(void* to_host, const void* from, size_t bytes) {
+  CUDA_CHECK(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, stream_));
+  CUDA_CHECK(cudaStreamSynchronize(stream_));
+}
+
+Weight CudaBackend::pack(std::span<const HostMatrix> parts, WeightForm form) {
+  return cuda::pack(parts, form, *staging_);
+}
+
+// A key's or value's row is contiguous: pages[page][head][offset][width].
+Tensor CudaBackend::kv_pages(void* data, DType dtype, int64_t n_pages, int n_kv_heads,
+                             int width) const {
+  CHECK(dtype == DType::bf16 || dtype == DType::f8e4m3);
+  CHECK(n_kv_heads > 0 && width > 0 && static_cast<size_t>(width) * dtype_bytes(dtype) % 16 == 0);
+  return Tensor(data, dtype, {n_pages, n_kv_heads, kPageSize, width});
+}
+
+}  // namespace cuda
+}  // namespace lapidary

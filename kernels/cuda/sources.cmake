@@ -1,0 +1,13 @@
+# What every build of the CUDA backend is made of; relative to this folder.
+set(cuda_sources
+  ceilings.cpp
+  cuda_backend.cpp
+  device_memory.cpp
+  linear.cu
+  norm.cu
+  pack.cpp
+  recordings.cpp
+  rows.cu
+  staging.cpp
+  workspace.cpp
+)

@@ -1,0 +1,37 @@
+#include "kernels/cuda/workspace.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/device_memory.h"
+
+namespace lapidary::cuda {
+namespace {
+
+constexpr size_t kAlignment = 256;
+constexpr size_t kSmallestChunk = size_t{1} << 20;
+
+}  // namespace
+
+void Workspace::reserve(size_t bytes) {
+  for (const Buffer& chunk : chunks_) {
+    if (chunk.bytes() >= bytes) return;
+  }
+  chunks_.insert(chunks_.begin(), allocate_device(bytes));
+  clear();
+}
+
+void* Workspace::take_bytes(size_t bytes) {
+  while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].bytes()) {
+    ++chunk_;
+    used_ = 0;
+  }
+  if (chunk_ == chunks_.size()) {
+    const size_t last = chunks_.empty() ? kSmallestChunk : 2 * chunks_.back().bytes();
+    chunks_.push_back(allocate_device(std::max(bytes, last)));
+  }
+  void* taken = static_cast<char*>(chunks_[chunk_].data()) + used_;
+  used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  return taken;
+}
+
+}  // namespace lapidary::cuda

@@ -1,0 +1,403 @@
+#include "tests/cuda_on_cpu/block.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "tests/cuda_on_cpu/context_switch.h"
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+// Static __shared__ variables of all kernels (see cuda_runtime.h).
+extern "C" {
+extern char __start_cuda_on_cpu_shared[] __attribute__((weak));
+extern char __stop_cuda_on_cpu_shared[] __attribute__((weak));
+}
+
+namespace cuda_on_cpu {
+namespace {
+
+constexpr unsigned kMaxPassesOfYields = 1U << 20;
+
+enum class State : uint8_t { ready, in_collective, at_barrier, exited };
+
+struct AsyncCopy {
+  void* to;
+  const void* from;
+  int n, n_read;
+
+  void land() const {
+    std::memcpy(to, from, static_cast<size_t>(n_read));
+    std::memset(static_cast<char*>(to) + n_read, 0, static_cast<size_t>(n - n_read));
+  }
+};
+
+[[noreturn]] void fiber_main();
+
+struct Fiber {
+  Context context{fiber_main};
+  unsigned number = 0;  // in the block
+  uint3 index{};
+  State state = State::exited;
+  const char* waits_in = nullptr;
+  unsigned n_barriers = 0;  // arrived at
+  int barrier_sum = 0;      // what the last one gave
+  std::vector<AsyncCopy> open_copies;
+  std::deque<std::vector<AsyncCopy>> copy_groups;
+
+  unsigned lane() const { return number % 32; }
+};
+
+struct Collective {
+  const char* op;
+  unsigned mask, arrived;
+};
+
+struct Warp {
+  unsigned live = 0;
+  std::vector<Collective> open;  // of disjoint masks
+  void* arguments[32]{};
+  unsigned n_barriers = 0;         // the most that a lane arrived at
+  unsigned n_barriers_exited = 0;  // the fewest that an exited lane arrived at
+  bool any_exited = false;
+};
+
+struct Barrier {
+  const char* op = nullptr;
+  unsigned arrived = 0;
+  unsigned n_threads = 0;
+  int sum = 0;
+};
+
+// The block that runs, and the order in which its threads do.
+struct Block {
+  std::deque<Fiber> fibers;  // grows to the largest block; addresses stay
+  std::vector<Warp> warps;
+  std::vector<unsigned> order;
+  Barrier barriers[16];
+  size_t position = 0;
+  unsigned n_threads = 0, n_live = 0;
+  bool any_ran = false;       // in this pass over the order
+  bool any_progress = false;  // other than by yield()
+  unsigned n_idle_passes = 0;
+  Fiber* current = nullptr;
+  Context host;
+  void* dynamic_shared = nullptr;
+  const std::function<void()>* thread = nullptr;
+  uint64_t random = 0;
+
+  uint64_t next_random() {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random;
+  }
+};
+
+Block block;
+Schedule schedule;
+std::mutex one_grid_at_a_time;
+
+Warp& warp_of(const Fiber& fiber) { return block.warps[fiber.number / 32]; }
+
+[[noreturn]] void deadlock() {
+  std::string what = "deadlock:";
+  unsigned n_named = 0;
+  for (unsigned i = 0; i < block.n_threads; ++i) {
+    const Fiber& fiber = block.fibers[i];
+    if (fiber.state == State::ready || fiber.state == State::exited) continue;
+    if (n_named == 0) block.current = &block.fibers[i];
+    if (++n_named > 8) {
+      what += " ...";
+      break;
+    }
+    what += " thread " + std::to_string(i) + " waits in " + fiber.waits_in + ";";
+  }
+  what += " the others never come";
+  fail(what.c_str());
+}
+
+void shuffle_order() {
+  for (size_t i = block.n_threads; i > 1; --i) {
+    std::swap(block.order[i - 1], block.order[block.next_random() % i]);
+  }
+}
+
+void begin_pass() {
+  if (!block.any_ran) deadlock();
+  block.n_idle_passes = block.any_progress ? 0 : block.n_idle_passes + 1;
+  require(block.n_idle_passes < kMaxPassesOfYields, "threads wait for memory that nobody writes");
+  block.position = 0;
+  block.any_ran = block.any_progress = false;
+  if (schedule.seed > 1) shuffle_order();
+}
+
+Fiber& next_ready() {
+  while (true) {
+    while (block.position < block.n_threads) {
+      Fiber& fiber = block.fibers[block.order[block.position++]];
+      if (fiber.state != State::ready) continue;
+      block.any_ran = true;
+      return fiber;
+    }
+    begin_pass();
+  }
+}
+
+__attribute__((no_sanitize("thread"))) void resume(Context& from, Fiber& fiber) {
+  if (&from == &fiber.context) return;
+  block.current = &fiber;
+  threadIdx = fiber.index;
+  from.switch_to(fiber.context);
+}
+
+// Runs others until the current thread is ready and its turn has come.
+void suspend() {
+  Fiber& me = *block.current;
+  resume(me.context, next_ready());
+}
+
+void exit_thread() {
+  Fiber& me = *block.current;
+  Warp& warp = warp_of(me);
+  require(warp.n_barriers <= me.n_barriers,
+          "a thread exits without a barrier at which its warp was");
+  for (const Collective& open : warp.open) {
+    require((open.mask >> me.lane() & 1U) == 0, "a thread exits though a collective waits for it");
+  }
+  warp.n_barriers_exited =
+      warp.any_exited ? std::min(warp.n_barriers_exited, me.n_barriers) : me.n_barriers;
+  warp.any_exited = true;
+  warp.live &= ~(1U << me.lane());
+  me.state = State::exited;
+  me.open_copies.clear();
+  me.copy_groups.clear();
+  --block.n_live;
+  block.any_progress = true;
+}
+
+void open_barrier(Barrier& at) {
+  for (unsigned i = 0; i < block.n_threads; ++i) {
+    Fiber& fiber = block.fibers[i];
+    if (fiber.state != State::at_barrier || fiber.barrier_sum != &at - block.barriers) continue;
+    fiber.barrier_sum = at.sum;
+    fiber.state = State::ready;
+  }
+  at = Barrier{};
+}
+
+void open_barriers_of_the_live() {
+  for (Barrier& at : block.barriers) {
+    if (at.arrived > 0 && at.n_threads == 0 && at.arrived == block.n_live) open_barrier(at);
+  }
+}
+
+void fiber_main() {
+  Context::entered();
+  while (true) {
+    (*block.thread)();
+    exit_thread();
+    open_barriers_of_the_live();
+    Context& mine = block.current->context;
+    if (block.n_live == 0) {
+      mine.switch_to(block.host);
+    } else {
+      resume(mine, next_ready());
+    }
+  }
+}
+
+// Statics that the sanitizer guards have red zones between them: those bytes are not poisoned by
+// us, who therefore write unchecked.
+__attribute__((no_sanitize("address", "thread"))) void poison_static_shared() {
+  auto* begin = reinterpret_cast<volatile uint64_t*>(__start_cuda_on_cpu_shared);
+  auto* end = reinterpret_cast<volatile uint64_t*>(__stop_cuda_on_cpu_shared);
+  while (begin + 1 <= end) *begin++ = ~uint64_t{0};
+  auto* byte = reinterpret_cast<volatile char*>(begin);
+  while (byte < __stop_cuda_on_cpu_shared) *byte++ = static_cast<char>(0xff);
+}
+
+void start_threads() {
+  while (block.fibers.size() < block.n_threads) block.fibers.emplace_back();
+  block.warps.assign((block.n_threads + 31) / 32, Warp{});
+  block.order.resize(block.n_threads);
+  for (unsigned i = 0; i < block.n_threads; ++i) {
+    Fiber& fiber = block.fibers[i];
+    fiber.number = i;
+    fiber.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
+    fiber.state = State::ready;
+    fiber.n_barriers = 0;
+    warp_of(fiber).live |= 1U << fiber.lane();
+    block.order[i] = schedule.seed == 1 ? block.n_threads - 1 - i : i;
+  }
+  block.n_live = block.n_threads;
+  block.position = 0;
+  block.any_ran = block.any_progress = false;
+  block.n_idle_passes = 0;
+  for (Barrier& at : block.barriers) at = Barrier{};
+  if (schedule.seed > 1) shuffle_order();
+}
+
+void run_block() {
+  poison_static_shared();
+  start_threads();
+  resume(block.host, next_ready());
+  block.current = nullptr;
+}
+
+// Where block i of n comes in the schedule's order: a permutation.
+uint64_t block_at(uint64_t i, uint64_t n) {
+  if (schedule.seed == 0) return i;
+  if (schedule.seed == 1) return n - 1 - i;
+  uint64_t stride = block.random % n | 1U;
+  while (std::gcd(stride, n) != 1) ++stride;
+  return (i * stride + schedule.seed) % n;
+}
+
+}  // namespace
+
+void set_schedule(Schedule s) { schedule = s; }
+
+void fail(const char* what) {
+  std::fprintf(stderr, "cuda_on_cpu: %s", what);
+  if (block.current != nullptr) {
+    const uint3 thread = block.current->index;
+    std::fprintf(stderr, " (block %u,%u,%u thread %u,%u,%u)", blockIdx.x, blockIdx.y, blockIdx.z,
+                 thread.x, thread.y, thread.z);
+  }
+  std::fprintf(stderr, "\n");
+  std::abort();
+}
+
+void* dynamic_shared() { return block.dynamic_shared; }
+
+void yield() { suspend(); }
+
+int barrier(const char* op, int id, unsigned n_threads, int value) {
+  Fiber& me = *block.current;
+  Warp& warp = warp_of(me);
+  require(id >= 0 && id < 16, "a barrier's number is 0 to 15");
+  require(n_threads % 32 == 0, "a barrier of part of the block counts whole warps");
+  ++me.n_barriers;
+  require(!warp.any_exited || warp.n_barriers_exited >= me.n_barriers,
+          "a barrier was left out by a lane of the same warp that has exited");
+  warp.n_barriers = std::max(warp.n_barriers, me.n_barriers);
+  Barrier& at = block.barriers[id];
+  if (at.arrived == 0) {
+    at.op = op;
+    at.n_threads = n_threads;
+  }
+  require(std::strcmp(at.op, op) == 0 && at.n_threads == n_threads,
+          "threads met at one barrier with different operations");
+  ++at.arrived;
+  at.sum += value;
+  block.any_progress = true;
+  me.barrier_sum = id;
+  me.state = State::at_barrier;
+  me.waits_in = op;
+  if (at.arrived == (n_threads == 0 ? block.n_live : n_threads)) open_barrier(at);
+  suspend();
+  return me.barrier_sum;
+}
+
+unsigned lane_number() { return block.current->lane(); }
+
+void** arrive(const char* op, unsigned mask, void* arguments) {
+  Fiber& me = *block.current;
+  Warp& warp = warp_of(me);
+  const unsigned mine = 1U << me.lane();
+  require((mask & mine) != 0, "a lane is not in the mask that it gives");
+  require((mask & ~warp.live) == 0, "a mask names a lane that has exited or never was");
+  Collective* open = nullptr;
+  for (Collective& other : warp.open) {
+    if ((other.mask & mask) == 0) continue;
+    require(other.mask == mask && std::strcmp(other.op, op) == 0,
+            "lanes of one warp met in different collectives");
+    open = &other;
+  }
+  if (open == nullptr) open = &warp.open.emplace_back(Collective{op, mask, 0});
+  block.any_progress = true;
+  warp.arguments[me.lane()] = arguments;
+  open->arrived |= mine;
+  if (open->arrived == mask) {
+    *open = warp.open.back();
+    warp.open.pop_back();
+    return warp.arguments;
+  }
+  me.state = State::in_collective;
+  me.waits_in = op;
+  suspend();
+  return nullptr;
+}
+
+void release(unsigned mask) {
+  Fiber& me = *block.current;
+  for (unsigned lane = 0; lane < 32; ++lane) {
+    if ((mask >> lane & 1U) != 0) block.fibers[me.number / 32 * 32 + lane].state = State::ready;
+  }
+  // Who computed for all is not always the one who goes on first.
+  if (schedule.seed > 1 && (block.next_random() & 1U) != 0) suspend();
+}
+
+void async_copy(void* shared, const void* global, int n, int n_read) {
+  const auto misaligned = [n](const void* p) {
+    return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(n) != 0;
+  };
+  require(!misaligned(shared) && !misaligned(global),
+          "an asynchronous copy's address is not aligned to its size");
+  require(n_read >= 0 && n_read <= n, "an asynchronous copy reads more than it writes");
+  const AsyncCopy copy{shared, global, n, n_read};
+  if (schedule.late_copies) {
+    block.current->open_copies.push_back(copy);
+  } else {
+    copy.land();
+  }
+}
+
+void async_commit() {
+  Fiber& me = *block.current;
+  me.copy_groups.push_back(std::move(me.open_copies));
+  me.open_copies.clear();
+}
+
+void async_wait(int n_pending) {
+  Fiber& me = *block.current;
+  while (me.copy_groups.size() > static_cast<size_t>(n_pending)) {
+    for (const AsyncCopy& copy : me.copy_groups.front()) copy.land();
+    me.copy_groups.pop_front();
+  }
+}
+
+void run_grid(dim3 grid, dim3 block_shape, size_t shared_bytes,
+              const std::function<void()>& thread) {
+  const std::lock_guard lock(one_grid_at_a_time);
+  void* shared = nullptr;
+  if (posix_memalign(&shared, 128, std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
+  gridDim = grid;
+  blockDim = block_shape;
+  block.n_threads = block_shape.x * block_shape.y * block_shape.z;
+  block.dynamic_shared = shared;
+  block.thread = &thread;
+  block.random = (schedule.seed + 1) * 0x9e3779b97f4a7c15ULL;
+  const uint64_t n_blocks = uint64_t{grid.x} * grid.y * grid.z;
+  const uint64_t random_start = block.random;
+  for (uint64_t i = 0; i < n_blocks; ++i) {
+    block.random = random_start;
+    const uint64_t b = block_at(i, n_blocks);
+    block.random = random_start + b * 2;
+    blockIdx = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
+                static_cast<unsigned>(b / grid.x / grid.y)};
+    std::memset(shared, 0xff, shared_bytes);
+    run_block();
+  }
+  std::free(shared);
+}
+
+}  // namespace cuda_on_cpu

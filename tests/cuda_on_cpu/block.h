@@ -1,0 +1,81 @@
+// A block of CUDA threads on the CPU: each thread a fiber, one block at a time, on the host thread
+// that launches. What kernels see of it: indices, barriers, collectives of a warp, shared memory
+// and asynchronous copies. Whatever the hardware leaves undefined (a deadlock, a mask that names an
+// exited lane, lanes of a warp in different collectives) ends the process with a sentence that
+// names block and thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+
+#include "tests/cuda_on_cpu/vector_types.h"
+
+// Of the running thread.
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+constexpr int warpSize = 32;
+
+namespace cuda_on_cpu {
+
+// In which order threads and blocks run (seed 0: ascending, 1: descending, others: random) and
+// when asynchronous copies land (at once, or as late as the waits allow).
+struct Schedule {
+  unsigned seed = 0;
+  bool late_copies = false;
+};
+void set_schedule(Schedule schedule);
+
+// Ends the process: "cuda_on_cpu: WHAT (block .. thread ..)".
+[[noreturn]] void fail(const char* what);
+inline void require(bool ok, const char* what) {
+  if (!ok) [[unlikely]] fail(what);
+}
+
+inline float float_of(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+
+// The block's dynamic shared memory, exactly as large as the launch said, aligned to 128 bytes.
+void* dynamic_shared();
+
+// Lets the other threads run: for loops that wait for memory to change.
+void yield();
+
+// bar.sync: waits for n_threads (0: all that have not exited) at barrier `id`; the sum of
+// `value` over them.
+int barrier(const char* op, int id = 0, unsigned n_threads = 0, int value = 0);
+
+unsigned lane_number();
+
+// One operation of the lanes in `mask`. Returns null once another lane has done it for all; else
+// the 32 lanes' arguments: the caller does it, then calls release(mask).
+void** arrive(const char* op, unsigned mask, void* arguments);
+void release(unsigned mask);
+
+// The last lane of `mask` to come calls function(Arguments* lanes[32]), with null for lanes outside
+// the mask; then all go on.
+template <typename Arguments, typename Function>
+void collective(const char* op, unsigned mask, Arguments& arguments, const Function& function) {
+  void** all = arrive(op, mask, &arguments);
+  if (all == nullptr) return;
+  Arguments* lanes[32];
+  for (int lane = 0; lane < 32; ++lane) {
+    lanes[lane] = (mask >> lane & 1U) != 0 ? static_cast<Arguments*>(all[lane]) : nullptr;
+  }
+  function(lanes);
+  release(mask);
+}
+
+// cp.async: n bytes of which n_read are read and the rest become zero.
+void async_copy(void* shared, const void* global, int n, int n_read);
+void async_commit();
+void async_wait(int n_pending);
+
+// Runs `thread` for every thread of every block. Called by the runtime's streams alone.
+void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread);
+
+}  // namespace cuda_on_cpu

@@ -1,0 +1,27 @@
+// Stands in for NVIDIA's header of this name: what the kernels use of CUDA C++, run by
+// tests/cuda_on_cpu. Host and device code are compiled alike.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#define __global__
+#define __device__
+#define __host__
+#define __constant__ static
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __launch_bounds__(...)
+#define __grid_constant__
+#define __align__(n) __attribute__((aligned(n)))
+#define __restrict__ __restrict
+// One section holds the static shared memory of all kernels, so that it can be poisoned.
+#define __shared__ static __attribute__((section("cuda_on_cpu_shared")))
+
+#include "tests/cuda_on_cpu/atomics.h"
+#include "tests/cuda_on_cpu/block.h"
+#include "tests/cuda_on_cpu/device_math.h"
+#include "tests/cuda_on_cpu/runtime_api.h"
+#include "tests/cuda_on_cpu/vector_types.h"
+#include "tests/cuda_on_cpu/warp.h"

@@ -1,0 +1,176 @@
+// Device and page-locked memory as host memory, and copies between them.
+#include <sys/sysinfo.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "tests/cuda_on_cpu/block.h"
+#include "tests/cuda_on_cpu/runtime_state.h"
+
+namespace cuda_on_cpu {
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kGuardBytes = 0;
+#else
+constexpr size_t kGuardBytes = 64;
+#endif
+constexpr unsigned char kGuard = 0xa5;
+
+struct Allocations {
+  std::mutex mutex;
+  std::map<const char*, size_t> bytes;  // by address
+  std::set<const void*> registered;     // host memory, by where it begins
+};
+
+Allocations& allocations() {
+  static Allocations all;
+  return all;
+}
+
+// Which sides of a copy are on the device; a pointer that is neither allocation is the host's.
+bool fits_kind(const void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (kind == cudaMemcpyDefault || kind == cudaMemcpyHostToHost || bytes == 0) return true;
+  return is_device_memory(to, bytes) == to_device && is_device_memory(from, bytes) == from_device;
+}
+
+}  // namespace
+
+bool is_device_memory(const void* data, size_t bytes) {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  auto after = all.bytes.upper_bound(static_cast<const char*>(data));
+  if (after == all.bytes.begin()) return false;
+  const auto& [start, length] = *std::prev(after);
+  const auto offset = static_cast<size_t>(static_cast<const char*>(data) - start);
+  return offset <= length && bytes <= length - offset;
+}
+
+}  // namespace cuda_on_cpu
+
+using namespace cuda_on_cpu;
+
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  *data = nullptr;
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  if (bytes == 0) return cudaSuccess;
+  if (bytes > SIZE_MAX / 2 || posix_memalign(data, 256, bytes + kGuardBytes) != 0) {
+    *data = nullptr;
+    return returned(cudaErrorMemoryAllocation);
+  }
+  std::memset(*data, 0xff, bytes);
+  std::memset(static_cast<char*>(*data) + bytes, kGuard, kGuardBytes);
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  all.bytes[static_cast<char*>(*data)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* data) {
+  if (data == nullptr) return cudaSuccess;
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  cudaDeviceSynchronize();
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  const auto found = all.bytes.find(static_cast<char*>(data));
+  if (found == all.bytes.end()) return returned(cudaErrorInvalidValue);
+  const auto* guard = static_cast<const unsigned char*>(data) + found->second;
+  for (size_t i = 0; i < kGuardBytes; ++i) {
+    require(guard[i] == kGuard, "device memory was written beyond its end");
+  }
+  std::memset(data, 0xff, found->second);
+  all.bytes.erase(found);
+  std::free(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void** data, size_t bytes) {
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  return posix_memalign(data, 4096, bytes == 0 ? 1 : bytes) == 0
+             ? cudaSuccess
+             : returned(cudaErrorMemoryAllocation);
+}
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  return cudaMallocHost(data, bytes);
+}
+cudaError_t cudaFreeHost(void* data) {
+  cudaDeviceSynchronize();
+  std::free(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostRegister(void* data, size_t, unsigned) {
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  return all.registered.insert(data).second ? cudaSuccess
+                                            : returned(cudaErrorHostMemoryAlreadyRegistered);
+}
+cudaError_t cudaHostUnregister(void* data) {
+  cudaDeviceSynchronize();
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  return all.registered.erase(data) == 1 ? cudaSuccess : returned(cudaErrorHostMemoryNotRegistered);
+}
+cudaError_t cudaHostGetDevicePointer(void** on_device, void* data, unsigned) {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  if (!all.registered.contains(data)) return returned(cudaErrorHostMemoryNotRegistered);
+  *on_device = data;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
+  struct sysinfo info {};
+  sysinfo(&info);
+  *free = static_cast<size_t>(info.freeram) * info.mem_unit;
+  *total = static_cast<size_t>(info.totalram) * info.mem_unit;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  if (!fits_kind(to, from, bytes, kind)) return returned(cudaErrorInvalidValue);
+  return returned(enqueue(stream, [=] {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }));
+}
+
+cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_t from_pitch,
+                              size_t width, size_t height, cudaMemcpyKind kind,
+                              cudaStream_t stream) {
+  if (width > to_pitch || width > from_pitch) return returned(cudaErrorInvalidValue);
+  if (width == 0 || height == 0) return cudaSuccess;
+  const size_t to_bytes = to_pitch * (height - 1) + width;
+  const size_t from_bytes = from_pitch * (height - 1) + width;
+  if (!fits_kind(to, from, std::min(to_bytes, from_bytes), kind)) {
+    return returned(cudaErrorInvalidValue);
+  }
+  return returned(enqueue(stream, [=] {
+    for (size_t row = 0; row < height; ++row) {
+      std::memcpy(static_cast<char*>(to) + row * to_pitch,
+                  static_cast<const char*>(from) + row * from_pitch, width);
+    }
+  }));
+}
+
+cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t stream) {
+  if (bytes > 0 && !is_device_memory(data, bytes)) return returned(cudaErrorInvalidValue);
+  return returned(enqueue(stream, [=] {
+    if (bytes > 0) std::memset(data, value, bytes);
+  }));
+}
+
+cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
+  const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+  return error != cudaSuccess ? error : cudaDeviceSynchronize();
+}
+cudaError_t cudaMemset(void* data, int value, size_t bytes) {
+  const cudaError_t error = cudaMemsetAsync(data, value, bytes, nullptr);
+  return error != cudaSuccess ? error : cudaDeviceSynchronize();
+}
