@@ -230,6 +230,12 @@ struct ReplayKey {
   auto operator<=>(const ReplayKey&) const = default;
 };
 
+// What the device can do, measured: the denominators of every share that a benchmark prints.
+struct Ceilings {
+  double gb_per_s = 0;     // 1e9 bytes; CPU: read by all threads, GPU: copied, read plus written
+  double gflop_per_s = 0;  // 1e9 operations in compute_dtype(), a multiply-add counts two
+};
+
 struct BackendOptions {
   DType compute = DType::bf16;  // bf16 or f32
   int n_threads = 0;            // 0: one a physical core this process may use
@@ -249,6 +255,9 @@ class Backend {
 
   // Bytes of its memory that this process may still take.
   virtual int64_t free_bytes() const = 0;
+
+  // Takes about a second, with the device as idle as a benchmark will find it.
+  virtual Ceilings measure_ceilings() = 0;
 
   // Whether steps of a fixed shape are worth their padding: see replay().
   virtual bool replays() const { return false; }

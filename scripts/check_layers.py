@@ -21,9 +21,8 @@ MAY_INCLUDE = {
     "tests": {"server", "engine", "kernels", "config"},
 }
 # Doors in a wall, file by file: the server makes the one backend that the engine then owns the use
-# of, `lapidary bench` prints shares of what this machine can do, and a broken invariant is reported
-# the same way in every room.
-DOORS = {"server": {"kernels/backend.h", "kernels/check.h", "kernels/cpu/probe.h"}}
+# of, and a broken invariant is reported the same way in every room.
+DOORS = {"server": {"kernels/backend.h", "kernels/check.h"}}
 HTTPLIB_ROOM = "server/http/"
 MAX_LINES = 500
 SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}

@@ -4,15 +4,17 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "config/startup_error.h"
-#include "kernels/cpu/probe.h"
 #include "server/decoder_bench.h"
 #include "server/engine_options.h"
 #include "server/loaded_model.h"
@@ -27,12 +29,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// What the machine can do, measured in this run.
-struct Probe {
-  double gb_per_s = 0;
-  double gflop_per_s = 0;
-};
-
 double peak_memory_mib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -41,66 +37,79 @@ double peak_memory_mib() {
   return 0;
 }
 
-Json step_row(const char* kind, int size, const StepTime& time, const StepCost& cost, int n_tokens,
-              const Probe& probe) {
-  const double s = time.ms / 1e3;
-  const double gb_per_s = cost.weight_bytes / s / 1e9, gflop_per_s = cost.flops / s / 1e9;
-  std::printf("%-8s %6d %10.3f %11.1f %9.1f %7.0f%% %9.1f %7.0f%%\n", kind, size, time.ms,
-              n_tokens / s, gb_per_s, 100 * gb_per_s / probe.gb_per_s, gflop_per_s,
-              100 * gflop_per_s / probe.gflop_per_s);
-  return {{"kind", kind},
-          {"size", size},
-          {"ms", time.ms},
-          {"tokens_per_s", n_tokens / s},
-          {"gb_per_s", gb_per_s},
-          {"share_of_bandwidth", gb_per_s / probe.gb_per_s},
-          {"gflop_per_s", gflop_per_s},
-          {"share_of_peak", gflop_per_s / probe.gflop_per_s}};
+// Prints one row; `run` throws StartupError when its pages do not fit.
+Json step_row(const char* kind, int size, int context, const StepCost& cost, int n_tokens,
+              const Ceilings& ceilings, const std::function<StepTime()>& run) {
+  Json row = {{"kind", kind}, {"size", size}, {"context", context}};
+  std::printf("%-8s %7d %7d ", kind, size, context);
+  try {
+    const double s = run().ms / 1e3;
+    const double gb_per_s = cost.bytes / s / 1e9, gflop_per_s = cost.flops / s / 1e9;
+    const double bandwidth = gb_per_s / ceilings.gb_per_s;
+    const double peak = gflop_per_s / ceilings.gflop_per_s;
+    std::printf("%10.3f %11.1f %9.1f %7.0f%% %11.1f %7.0f%%\n", 1e3 * s, n_tokens / s, gb_per_s,
+                100 * bandwidth, gflop_per_s, 100 * peak);
+    row.update({{"ms", 1e3 * s},
+                {"tokens_per_s", n_tokens / s},
+                {"gb_per_s", gb_per_s},
+                {"share_of_bandwidth", bandwidth},
+                {"gflop_per_s", gflop_per_s},
+                {"share_of_peak", peak}});
+  } catch (const StartupError&) {
+    std::printf("does not fit in memory\n");
+    row["fits"] = false;
+  }
+  std::fflush(stdout);
+  return row;
 }
 
-Json bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Probe& probe) {
-  constexpr int kContext = 64, kSteps = 32, kPrefillRepeats = 3;
+Json bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Ceilings& ceilings) {
+  constexpr int kSteps = 32, kPrefillRepeats = 3;
+  const ModelConfig& config = loaded.config;
   const DType stored = loaded.backend->compute_dtype();
-  const int max_batch =
-      *std::max_element(options.decode_batches.begin(), options.decode_batches.end());
-  const int max_length = std::max(
-      2 * (kContext + kSteps),
-      *std::max_element(options.prefill_lengths.begin(), options.prefill_lengths.end()) + 1);
-  // A step must hold the largest batch.
-  loaded.options.max_num_batched_tokens =
-      std::max(loaded.options.max_num_batched_tokens, max_batch);
-  loaded.decoder->reserve({loaded.options.max_num_batched_tokens,
-                           std::max(loaded.options.max_num_seqs, max_batch), max_length});
-  DecoderBench bench(*loaded.backend, *loaded.decoder, loaded.options, max_batch, max_length);
+  const KvForm kv = {loaded.options.kv_dtype, loaded.backend->stores_v_once()};
+  DecoderBench bench(*loaded.backend, *loaded.decoder, loaded.options);
   Json rows = Json::array();
-  std::printf("%-8s %6s %10s %11s %9s %8s %9s %8s\n", "step", "size", "ms", "tokens/s", "GB/s",
-              "of probe", "GFLOP/s", "of probe");
-  bench.decode(1, kContext, 4);  // pages and caches warm
-  for (int batch : options.decode_batches) {
-    const StepTime time = bench.decode(batch, kContext, kSteps);
-    rows.push_back(step_row("decode", batch, time, step_cost(loaded.config, stored, batch, batch),
-                            batch, probe));
+  std::printf("%-8s %7s %7s %10s %11s %9s %8s %11s %8s\n", "step", "size", "context", "ms",
+              "tokens/s", "GB/s", "of probe", "GFLOP/s", "of probe");
+  bench.decode(1, 64, 4);  // caches warm
+  for (int context : options.decode_contexts) {
+    for (int batch : options.decode_batches) {
+      const StepCost cost =
+          step_cost(config, stored, kv, {.n_seqs = batch, .context = context + kSteps / 2});
+      rows.push_back(step_row("decode", batch, context, cost, batch, ceilings,
+                              [&] { return bench.decode(batch, context, kSteps); }));
+    }
   }
   for (int length : options.prefill_lengths) {
-    const StepTime time = bench.prefill(length, kPrefillRepeats);
-    rows.push_back(step_row("prefill", length, time, step_cost(loaded.config, stored, length, 1),
-                            length, probe));
+    const StepCost cost = step_cost(config, stored, kv, {.n_tokens = length});
+    rows.push_back(step_row("prefill", length, 0, cost, length, ceilings,
+                            [&] { return bench.prefill(length, kPrefillRepeats); }));
   }
   return rows;
 }
 
+// Lengths of request i, the same in every run.
+int length_of(int mean, double range_ratio, int i, unsigned salt) {
+  if (range_ratio == 0) return mean;
+  std::mt19937 random(static_cast<unsigned>(i) * 2 + salt);
+  std::uniform_real_distribution<double> factor(1 - range_ratio, 1 + range_ratio);
+  return std::max(1, static_cast<int>(std::lround(mean * factor(random))));
+}
+
 // Closed loop: `concurrency` clients, each submits its next request when the last one ended.
-Json bench_engine(Engine& engine, const BenchOptions& options) {
-  std::atomic<int> next{0}, n_tokens{0}, n_refused{0};
-  std::vector<double> first_ms(options.n_requests);
+Json bench_engine(Engine& engine, const BenchOptions& options, int n_requests, int concurrency) {
+  std::atomic<int> next{0}, n_input{0}, n_output{0}, n_refused{0};
+  std::vector<double> first_ms(n_requests);
   const Clock::time_point start = Clock::now();
   const auto client = [&] {
-    for (int i = next++; i < options.n_requests; i = next++) {
+    for (int i = next++; i < n_requests; i = next++) {
       Request request;
-      for (int t = 0; t < options.prompt_tokens; ++t) {
+      const int n_prompt = length_of(options.prompt_tokens, options.range_ratio, i, 0);
+      for (int t = 0; t < n_prompt; ++t) {
         request.tokens.push_back((i * 131 + t * 17 + 3) % engine.config().vocab);
       }
-      request.max_tokens = options.output_tokens;
+      request.max_tokens = length_of(options.output_tokens, options.range_ratio, i, 1);
       request.sampling.temperature = 0;
       const Clock::time_point submitted = Clock::now();
       const Submission submission = engine.submit(std::move(request));
@@ -109,33 +118,46 @@ Json bench_engine(Engine& engine, const BenchOptions& options) {
         ++n_refused;
         continue;
       }
+      n_input += n_prompt;
       while (!(*stream)->done()) {
         for (const TokenEvent& event : (*stream)->take(std::chrono::seconds(1))) {
           if (event.token >= 0 && first_ms[i] == 0) first_ms[i] = 1e3 * seconds_since(submitted);
-          n_tokens += event.token >= 0 ? 1 : 0;
+          n_output += event.token >= 0 ? 1 : 0;
         }
       }
     }
   };
   std::vector<std::thread> clients;
-  for (int i = 0; i < options.concurrency; ++i) clients.emplace_back(client);
+  for (int i = 0; i < concurrency; ++i) clients.emplace_back(client);
   for (std::thread& c : clients) c.join();
   const double seconds = seconds_since(start);
   std::sort(first_ms.begin(), first_ms.end());
   std::printf(
-      "\n%d requests of %d + %d tokens, %d at once: %.1f requests/s, %.0f output tokens/s, "
-      "first token %.0f ms (median), %d refused\n",
-      options.n_requests, options.prompt_tokens, options.output_tokens, options.concurrency,
-      options.n_requests / seconds, n_tokens / seconds, first_ms[first_ms.size() / 2],
-      n_refused.load());
-  return {{"requests", options.n_requests},
-          {"prompt_tokens", options.prompt_tokens},
-          {"output_tokens", options.output_tokens},
-          {"concurrency", options.concurrency},
-          {"requests_per_s", options.n_requests / seconds},
-          {"output_tokens_per_s", n_tokens / seconds},
+      "\n%d requests, %d at once, %d prompt and %d output tokens in all: %.1f requests/s, %.0f "
+      "output tokens/s, first token %.0f ms (median), %d refused\n",
+      n_requests, concurrency, n_input.load(), n_output.load(), n_requests / seconds,
+      n_output / seconds, first_ms[first_ms.size() / 2], n_refused.load());
+  return {{"requests", n_requests},
+          {"concurrency", concurrency},
+          {"prompt_tokens", n_input.load()},
+          {"output_tokens", n_output.load()},
+          {"requests_per_s", n_requests / seconds},
+          {"output_tokens_per_s", n_output / seconds},
           {"first_token_ms_median", first_ms[first_ms.size() / 2]},
           {"refused", n_refused.load()}};
+}
+
+// The engine is as large as the largest case asks.
+ServeConfig sized_for(ServeConfig config, const BenchOptions& options) {
+  const auto largest = [](const std::vector<int>& list) {
+    return list.empty() ? 0 : *std::max_element(list.begin(), list.end());
+  };
+  config.max_num_seqs = std::max<int64_t>(
+      config.max_num_seqs, std::max(largest(options.decode_batches), largest(options.concurrency)));
+  if (config.max_num_batched_tokens > 0) {
+    config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_num_seqs);
+  }
+  return config;
 }
 
 }  // namespace
@@ -144,36 +166,49 @@ void add_bench_flags(CLI::App& app, BenchOptions& options) {
   app.add_option("--decode-batches", options.decode_batches, "Batch sizes of decode steps")
       ->delimiter(',')
       ->check(CLI::Range(1, 4096));
+  app.add_option("--decode-contexts", options.decode_contexts, "Tokens before those steps")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--prefill-lengths", options.prefill_lengths, "Lengths of prompts")
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--num-prompts", options.n_requests, "Requests of the load; 0: no load")
+  app.add_option("--num-prompts", options.n_requests, "Requests of each load; 0: no load")
+      ->delimiter(',')
       ->check(CLI::Range(0, 1 << 20));
   app.add_option("--input-len", options.prompt_tokens, "Prompt tokens of each")
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--output-len", options.output_tokens, "Output tokens of each")
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--max-concurrency", options.concurrency, "Requests at once")
+  app.add_option("--max-concurrency", options.concurrency, "Requests at once, one load for each")
+      ->delimiter(',')
       ->check(CLI::Range(1, 4096));
+  app.add_option("--random-range-ratio", options.range_ratio,
+                 "Lengths vary by this share of --input-len and --output-len")
+      ->check(CLI::Range(0.0, 1.0));
   app.add_option("--json", options.json_file, "Write the figures to this file as well");
 }
 
 int run_bench(const ServeConfig& config, const Environment& environment,
               const BenchOptions& options) {
-  LoadedModel loaded = load_model(config, model_folder(config, environment));
-  const int n_threads = loaded.backend->n_threads();
-  const Probe probe{.gb_per_s = cpu::read_bandwidth(n_threads),
-                    .gflop_per_s = cpu::peak_gflops(loaded.backend->compute_dtype(), n_threads)};
-  std::printf("%s\nprobe: %.1f GB/s read, %.0f GFLOP/s %s\n\n",
-              loaded.backend->description().c_str(), probe.gb_per_s, probe.gflop_per_s,
-              dtype_name(loaded.backend->compute_dtype()));
+  if (options.n_requests.size() != options.concurrency.size()) {
+    throw StartupError("--num-prompts and --max-concurrency need as many numbers each.");
+  }
+  const ServeConfig sized = sized_for(config, options);
+  LoadedModel loaded = load_model(sized, model_folder(sized, environment));
+  const Ceilings ceilings = loaded.backend->measure_ceilings();
+  std::printf("%s\nprobe: %.1f GB/s, %.0f GFLOP/s %s\n\n", loaded.backend->description().c_str(),
+              ceilings.gb_per_s, ceilings.gflop_per_s, dtype_name(loaded.backend->compute_dtype()));
   Json report = {{"backend", loaded.backend->description()},
-                 {"probe_gb_per_s", probe.gb_per_s},
-                 {"probe_gflop_per_s", probe.gflop_per_s}};
-  report["steps"] = bench_decoder(loaded, options, probe);
-  if (options.n_requests > 0) {
+                 {"probe_gb_per_s", ceilings.gb_per_s},
+                 {"probe_gflop_per_s", ceilings.gflop_per_s}};
+  report["steps"] = bench_decoder(loaded, options, ceilings);
+  if (options.n_requests[0] > 0) {
     Engine engine(*loaded.backend, std::move(loaded.decoder), loaded.options);
-    report["load"] = bench_engine(engine, options);
+    report["load"] = Json::array();
+    for (size_t i = 0; i < options.n_requests.size(); ++i) {
+      report["load"].push_back(
+          bench_engine(engine, options, options.n_requests[i], options.concurrency[i]));
+    }
   }
   report["peak_memory_mib"] = peak_memory_mib();
   std::printf("peak memory %.0f MiB\n", peak_memory_mib());

@@ -17,11 +17,14 @@ namespace lapidary {
 
 struct BenchOptions {
   std::vector<int> decode_batches = {1, 8, 32};
+  std::vector<int> decode_contexts = {64};
   std::vector<int> prefill_lengths = {128, 512, 2048};
-  int n_requests = 32;  // of the load; 0: none
+  // The load: as many runs as there are concurrencies.
+  std::vector<int> n_requests = {32};  // of each run; 0: none
+  std::vector<int> concurrency = {8};
   int prompt_tokens = 128;
   int output_tokens = 64;
-  int concurrency = 8;
+  double range_ratio = 0;  // lengths are uniform in [1 - r, 1 + r] times those
   std::string json_file;
 };
 

@@ -7,18 +7,25 @@
 
 #include "config/model_config.h"
 #include "engine/engine.h"
+#include "engine/memory_plan.h"
 #include "engine/model/gemma4.h"
 #include "kernels/backend.h"
 
 namespace lapidary {
 
-// What one step moves and computes, from the model's shape alone. Attention's own operations and
-// the KV it reads are left out: they grow with the context and are small at these lengths.
-struct StepCost {
-  double weight_bytes = 0;  // read once a step; experts: those expected under uniform routing
-  double flops = 0;         // 2 per weight and token; the head for `n_logit_rows` only
+// What a step moves and computes, from the model's shape alone: `n_tokens` computed behind
+// `context` others, in each of n_seqs sequences, with logits for the last of each.
+struct StepShape {
+  int n_seqs = 1;
+  int n_tokens = 1;
+  int context = 0;
 };
-StepCost step_cost(const ModelConfig& config, DType stored, int n_tokens, int n_logit_rows);
+struct StepCost {
+  double bytes = 0;  // weights once (experts: those expected under uniform routing), K and V that
+                     // are seen by the last token once
+  double flops = 0;  // 2 per weight and token, 4 per visible key, head and dimension
+};
+StepCost step_cost(const ModelConfig& config, DType stored, const KvForm& kv, const StepShape& step);
 
 struct StepTime {
   double ms = 0;  // median of the timed steps
@@ -27,9 +34,9 @@ struct StepTime {
 
 class DecoderBench {
  public:
-  // Takes pages for itself. `decoder` has reserved options.max_num_batched_tokens.
-  DecoderBench(Backend& backend, Gemma4& decoder, const EngineOptions& options, int max_batch,
-               int max_length);
+  // `decoder` has reserved what options say. Each call below takes the pages that it needs, and
+  // throws StartupError when they do not fit.
+  DecoderBench(Backend& backend, Gemma4& decoder, const EngineOptions& options);
 
   // Steps of one token for each of `batch` sequences, behind a context of `context` tokens,
   // logits and greedy choice included.
@@ -38,12 +45,14 @@ class DecoderBench {
   StepTime prefill(int length, int n_repeats);
 
  private:
+  EngineOptions with_pages(int n_seqs, int n_tokens) const;
+  KvCache cache(const EngineOptions& options) const;
   std::unique_ptr<Sequence> random_sequence(int n_tokens);
-  void run_step(Scheduler& scheduler);
+  void run_step(Scheduler& scheduler, const KvCache& cache);
 
+  Backend& backend_;
   Gemma4& decoder_;
   const EngineOptions options_;
-  KvCache cache_;
   std::vector<float> logits_;
   int64_t n_sequences_ = 0;
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/cpu/pack.h"
+#include "kernels/cpu/probe.h"
 
 namespace lapidary {
 
@@ -23,6 +24,11 @@ CpuBackend::CpuBackend(const BackendOptions& options)
 std::string CpuBackend::description() const {
   return "CPU, " + std::string(kernels_.name) + ", " + std::to_string(n_threads()) +
          (n_threads() == 1 ? " thread, " : " threads, ") + dtype_name(compute_);
+}
+
+Ceilings CpuBackend::measure_ceilings() {
+  return {.gb_per_s = read_bandwidth(n_threads(), kernels_.name),
+          .gflop_per_s = peak_gflops(compute_, n_threads(), kernels_.name)};
 }
 
 Buffer CpuBackend::allocate(size_t bytes) { return allocate_zeroed(bytes); }

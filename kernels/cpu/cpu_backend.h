@@ -24,6 +24,7 @@ class CpuBackend final : public Backend {
   int n_threads() const override { return pool_.n_threads(); }
   bool stores_v_once() const override { return false; }
   int64_t free_bytes() const override { return available_memory_bytes(); }
+  Ceilings measure_ceilings() override;
 
   Buffer allocate(size_t bytes) override;
   void upload(void* to, const void* from_host, size_t bytes) override;

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/probe.h"
 #include "tests/kernels/attention_data.h"
 #include "tests/kernels/cases.h"
 #include "tests/kernels/data.h"
@@ -49,10 +48,9 @@ class Bench {
   explicit Bench(const Options& options)
       : options_(options),
         backend_(make_cpu_backend({options.dtype, options.n_threads, options.isa})),
-        gigabytes_(cpu::read_bandwidth(backend_->n_threads(), options.isa)),
-        gigaflops_(cpu::peak_gflops(options.dtype, backend_->n_threads(), options.isa)) {
+        ceilings_(backend_->measure_ceilings()) {
     std::printf("%s; probed: read %.1f GB/s, peak %.0f GFLOP/s\n", backend_->description().c_str(),
-                gigabytes_, gigaflops_);
+                ceilings_.gb_per_s, ceilings_.gflop_per_s);
     std::printf("%-44s %11s %11s %8s %6s %9s %6s\n", "verb, case", "best us", "median us", "GB/s",
                 "share", "GFLOP/s", "share");
   }
@@ -81,15 +79,15 @@ class Bench {
     const double best = times[0];
     const double median = times[times.size() / 2];
     std::printf("%-44s %11.1f %11.1f %8.1f %5.0f%% %9.1f %5.0f%%\n", name.c_str(), best * 1e6,
-                median * 1e6, bytes / best / 1e9, 100 * bytes / best / 1e9 / gigabytes_,
-                operations / best / 1e9, 100 * operations / best / 1e9 / gigaflops_);
+                median * 1e6, bytes / best / 1e9, 100 * bytes / best / 1e9 / ceilings_.gb_per_s,
+                operations / best / 1e9, 100 * operations / best / 1e9 / ceilings_.gflop_per_s);
     std::fflush(stdout);
   }
 
  private:
   Options options_;
   std::unique_ptr<Backend> backend_;
-  double gigabytes_, gigaflops_;
+  const Ceilings ceilings_;
 };
 
 void bench_linear(Bench& bench, const char* verb, const std::vector<cases::Linear>& list) {

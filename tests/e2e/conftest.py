@@ -42,9 +42,10 @@ class Server:
             self.stop()
             raise RuntimeError("the server did not start:\n" + "".join(self.lines))
         self.url = re.search(r"http://[\w.:]+", "".join(self.lines)).group(0)
-        # The packaged HTTP library sets up statics in its first request. It is not instrumented, so
-        # two first requests at once would look like a race to the thread sanitizer.
-        self.ready()
+        # The packaged HTTP library sets up statics in its first request and its first stream. It is
+        # not instrumented, so two of them at once would look like a race to the thread sanitizer.
+        body = {"model": MODEL_NAME, "prompt": "a", "max_tokens": 1, "stream": True}
+        httpx.post(self.url + "/v1/completions", json=body, timeout=60)
 
     def _read(self):
         for line in self.process.stdout:
