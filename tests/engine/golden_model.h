@@ -1,4 +1,4 @@
-// A tiny checkpoint of tests/golden/checkpoints, opened for a test: weights on a CPU backend.
+// A tiny checkpoint of tests/golden/checkpoints, opened for a test.
 #pragma once
 
 #include <filesystem>
@@ -14,6 +14,9 @@
 
 namespace lapidary {
 
+inline constexpr const char* kGoldenCheckpoints[] = {
+    "moe", "e2b", "e4b", "dense31b", "unified12b", "moe_text", "dense_f32", "head_f16"};
+
 struct GoldenModel {
   ModelConfig config;
   std::unique_ptr<Backend> backend;
@@ -26,9 +29,14 @@ struct GoldenModel {
   // `isa` as BackendOptions has it; std::invalid_argument for one that this machine lacks.
   static GoldenModel open(const std::string& name, DType compute = DType::f32, int n_threads = 1,
                           const std::string& isa = "") {
+    return open(name,
+                make_cpu_backend({.compute = compute, .n_threads = n_threads, .isa = isa}));
+  }
+
+  static GoldenModel open(const std::string& name, std::unique_ptr<Backend> backend) {
     GoldenModel golden;
     golden.config = ModelConfig::load(folder(name));
-    golden.backend = make_cpu_backend({.compute = compute, .n_threads = n_threads, .isa = isa});
+    golden.backend = std::move(backend);
     const auto checkpoint = Checkpoint::open(folder(name), golden.config);
     golden.decoder = std::make_unique<Gemma4>(
         golden.config, load_weights(golden.config, *checkpoint, *golden.backend), *golden.backend);

@@ -18,7 +18,8 @@ class PagedRun {
   static constexpr int kPages = 96;  // of each group: the sequences below never run out
 
   explicit PagedRun(const GoldenModel& golden, DType kv = DType::f32)
-      : decoder_(*golden.decoder),
+      : backend_(*golden.backend),
+        decoder_(*golden.decoder),
         cache_(*golden.backend, decoder_.config(), kv, kPages, kPages),
         limits_(scheduler_limits(decoder_.config(), {})),
         sliding_(kPages),
@@ -51,7 +52,10 @@ class PagedRun {
     const Tensor rows = decoder_.forward(Batch::from(step), cache_);
     const int64_t vocab = decoder_.config().vocab;
     std::vector<float> logits(static_cast<size_t>(rows.dim(0) * vocab));
-    decoder_.logits(rows, Tensor(logits.data(), DType::f32, {rows.dim(0), vocab}));
+    const size_t bytes = logits.size() * sizeof(float);
+    if (logits_memory_.bytes() < bytes) logits_memory_ = backend_.allocate(bytes);
+    decoder_.logits(rows, Tensor(logits_memory_.data(), DType::f32, {rows.dim(0), vocab}));
+    backend_.download(logits.data(), logits_memory_.data(), bytes);
     const float* next = logits.data();
     for (const auto& [i, count] : parts) {
       logits_[i].insert(logits_[i].end(), next, next + count * vocab);
@@ -72,11 +76,13 @@ class PagedRun {
     s.sliding.evict_before(sliding_, std::max(0, s.n_computed - limits_.window + 1));
   }
 
+  Backend& backend_;
   Gemma4& decoder_;
   KvCache cache_;
   const SchedulerLimits limits_;
   BlockPool sliding_, global_;
   std::vector<std::unique_ptr<Sequence>> sequences_;
+  Buffer logits_memory_;
   std::vector<std::vector<float>> logits_;  // of each sequence: [n_computed, vocab]
 };
 

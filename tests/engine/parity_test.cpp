@@ -10,15 +10,13 @@
 
 #include "engine/engine.h"
 #include "tests/catch.h"
+#include "tests/engine/bf16_parity.h"
 #include "tests/engine/golden_model.h"
 #include "tests/engine/golden_outputs.h"
 #include "tests/engine/paged_run.h"
 
 namespace lapidary {
 namespace {
-
-const char* const kCheckpoints[] = {"moe",        "e2b",      "e4b",       "dense31b",
-                                    "unified12b", "moe_text", "dense_f32", "head_f16"};
 
 // Largest difference as a share of the largest official logit.
 double relative_error(const std::vector<float>& ours, const std::vector<float>& official) {
@@ -124,21 +122,12 @@ double log_sum_exp(const float* logits, int n) {
   return largest + std::log(sum);
 }
 
-int best(const float* logits, int n) {
-  return static_cast<int>(std::max_element(logits, logits + n) - logits);
-}
-
-float median(std::vector<float> values) {
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 TEST_CASE("float32 logits are the official ones under every chunking and in mixed batches",
           "[engine][parity]") {
   std::printf("relative error of logits, float32   whole  by one  by three  by window  mixed\n");
-  for (const char* name : kCheckpoints) {
+  for (const char* name : kGoldenCheckpoints) {
     const GoldenModel model = GoldenModel::open(name);
     const GoldenOutputs golden(name);
     REQUIRE(golden.n_prompts() == 5);
@@ -160,7 +149,7 @@ TEST_CASE("float32 logits are the official ones under every instruction set of t
           "[engine][parity]") {
   int n_run = 0;
   for (const char* isa : {"generic", "neon", "avx2", "avx512", "avx512bf16"}) {
-    for (const char* name : kCheckpoints) {
+    for (const char* name : kGoldenCheckpoints) {
       GoldenModel model;
       try {
         model = GoldenModel::open(name, DType::f32, 2, isa);
@@ -172,11 +161,11 @@ TEST_CASE("float32 logits are the official ones under every instruction set of t
       ++n_run;
     }
   }
-  REQUIRE(n_run >= static_cast<int>(std::size(kCheckpoints)));  // generic runs everywhere
+  REQUIRE(n_run >= static_cast<int>(std::size(kGoldenCheckpoints)));  // generic runs everywhere
 }
 
 TEST_CASE("greedy text is the official one, alone and side by side", "[engine][parity]") {
-  for (const char* name : kCheckpoints) {
+  for (const char* name : kGoldenCheckpoints) {
     EngineOptions options = roomy_options();
     options.max_num_seqs = 1;
     check_greedy(name, options, 1);
@@ -187,7 +176,7 @@ TEST_CASE("greedy text is the official one, alone and side by side", "[engine][p
 }
 
 TEST_CASE("greedy text is the official one after preemption and recompute", "[engine][parity]") {
-  for (const char* name : kCheckpoints) {
+  for (const char* name : kGoldenCheckpoints) {
     EngineOptions options = roomy_options();
     options.max_num_seqs = 12;
     options.max_num_batched_tokens = 29;
@@ -198,7 +187,7 @@ TEST_CASE("greedy text is the official one after preemption and recompute", "[en
 }
 
 TEST_CASE("the engine's prompt logprobs are those of the official logits", "[engine][parity]") {
-  for (const char* name : kCheckpoints) {
+  for (const char* name : kGoldenCheckpoints) {
     GoldenModel model = GoldenModel::open(name);
     const GoldenOutputs golden(name);
     const int vocab = model.config.vocab;
@@ -260,40 +249,11 @@ TEST_CASE("the router picks and weighs the official experts", "[engine][parity]"
   }
 }
 
-// Two bf16 runs of a small random model differ by whole logits, so the official bf16 run's own
-// distance to float32 is the measure: ours may not be further away, and where the best token leads
-// by more than that distance can explain it must be the same.
 TEST_CASE("bf16 is as near to float32 as the official bf16, and agrees where the lead is clear",
           "[engine][parity]") {
-  std::printf("bf16, largest logit error a position: median of ours, official; top-1 compared\n");
-  for (const char* name : kCheckpoints) {
-    const GoldenModel model = GoldenModel::open(name, DType::bf16);
-    const GoldenOutputs golden(name);
-    const int vocab = model.config.vocab;
-    PagedRun run(model, DType::bf16);
-    const int s = run.add(golden.ids(4));
-    run.finish(s, 7);
-    const std::vector<float> official = golden.logits(4), lead = golden.floats("bf16.margins");
-    const std::vector<float> noise = golden.floats("bf16.noise");
-    const std::vector<int32_t> top1 = golden.ints("bf16.top1");
-    std::vector<float> errors;
-    int n_compared = 0;
-    for (size_t p = 0; p < top1.size(); ++p) {
-      const float* ours = run.logits(s).data() + p * vocab;
-      const float* exact = official.data() + p * vocab;
-      float error = 0;
-      for (int i = 0; i < vocab; ++i) error = std::max(error, std::abs(ours[i] - exact[i]));
-      errors.push_back(error);
-      if (lead[p] < 2 * noise[p]) continue;  // the official run itself may have picked wrongly
-      ++n_compared;
-      INFO(name << " position " << p);
-      CHECK(best(ours, vocab) == top1[p]);
-    }
-    std::printf("%-32s %8.3f %8.3f %4d of %zu\n", name, median(errors), median(noise), n_compared,
-                top1.size());
-    INFO(name);
-    CHECK(median(errors) < 1.25F * median(noise));
-    CHECK(n_compared > 0);
+  print_bf16_head();
+  for (const char* name : kGoldenCheckpoints) {
+    check_bf16(GoldenModel::open(name, DType::bf16), name, 7);
   }
 }
 
