@@ -4,6 +4,8 @@ set(cuda_sources
   cuda_backend.cpp
   device_memory.cpp
   linear.cu
+  moe_ffn.cu
+  moe_route.cu
   norm.cu
   pack.cpp
   recordings.cpp
