@@ -9,6 +9,7 @@ namespace lapidary::cuda {
 MISSING(linear, LinearArgs)
 MISSING(geglu_linear, GegluLinearArgs)
 MISSING(logits, LogitsArgs)
+__attribute__((weak)) std::vector<Sampled> CudaBackend::sample(const SampleArgs&) { std::abort(); }
 MISSING(qkv, QkvArgs)
 MISSING(attention, AttentionArgs)
 MISSING(moe_route, MoeRouteArgs)

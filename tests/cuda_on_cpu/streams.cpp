@@ -1,5 +1,6 @@
 // Streams, events and graphs. A capture is a list of work in the order in which the host gave it,
 // which any dependency between the captured streams allows.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <set>
@@ -19,7 +20,7 @@ struct Capture {
 };
 
 struct Stream {
-  std::shared_ptr<Capture> capture;
+  std::weak_ptr<Capture> capture;
 };
 
 struct Event {
@@ -37,20 +38,27 @@ struct GraphExec {
 };
 
 namespace {
-int n_captures = 0;
+
+// Those under way. The streams that take part only refer to them.
+std::vector<std::shared_ptr<Capture>> captures;
+
+std::shared_ptr<Capture> capture_of(const Stream* stream) {
+  return stream == nullptr ? nullptr : stream->capture.lock();
 }
 
-bool is_any_captured() { return n_captures > 0; }
+}  // namespace
+
+bool is_any_captured() { return !captures.empty(); }
 
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   if (stream == nullptr && is_any_captured()) return cudaErrorStreamCaptureImplicit;
-  if (stream == nullptr || stream->capture == nullptr) {
+  const std::shared_ptr<Capture> capture = capture_of(stream);
+  if (capture == nullptr) {
     work();
     return cudaSuccess;
   }
-  Capture& capture = *stream->capture;
-  capture.work.push_back(std::move(work));
-  if (stream != capture.origin) capture.unjoined.insert(stream);
+  capture->work.push_back(std::move(work));
+  if (stream != capture->origin) capture->unjoined.insert(stream);
   return cudaSuccess;
 }
 
@@ -77,13 +85,12 @@ cudaError_t cudaStreamQuery(cudaStream_t) { return cudaDeviceSynchronize(); }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (stream == nullptr || event == nullptr) return returned(cudaErrorInvalidResourceHandle);
   const std::shared_ptr<Capture> capture = event->capture.lock();
-  if (stream->capture != nullptr && capture != stream->capture) {
-    return returned(cudaErrorStreamCaptureImplicit);
-  }
+  const std::shared_ptr<Capture> present = capture_of(stream);
+  if (present != nullptr && capture != present) return returned(cudaErrorStreamCaptureImplicit);
   if (capture == nullptr) return cudaSuccess;
   if (stream == capture->origin) {
     capture->unjoined.erase(event->stream);
-  } else if (stream->capture == nullptr) {
+  } else if (present == nullptr) {
     stream->capture = capture;
     capture->unjoined.insert(stream);
   }
@@ -104,8 +111,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (event == nullptr) return returned(cudaErrorInvalidResourceHandle);
   event->is_recorded = true;
   event->stream = stream;
-  event->capture.reset();
-  if (stream != nullptr && stream->capture != nullptr) event->capture = stream->capture;
+  event->capture = capture_of(stream);
   event->when = std::chrono::steady_clock::now();
   return cudaSuccess;
 }
@@ -121,32 +127,26 @@ cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) 
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
-  if (stream == nullptr || stream->capture != nullptr) {
+  if (stream == nullptr || capture_of(stream) != nullptr) {
     return returned(cudaErrorStreamCaptureUnsupported);
   }
-  stream->capture = std::make_shared<Capture>();
-  stream->capture->origin = stream;
-  ++n_captures;
+  captures.push_back(std::make_shared<Capture>());
+  captures.back()->origin = stream;
+  stream->capture = captures.back();
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
-  if (stream == nullptr || stream->capture == nullptr || stream->capture->origin != stream) {
-    return returned(cudaErrorInvalidValue);
-  }
-  const std::shared_ptr<Capture> capture = std::move(stream->capture);
-  stream->capture = nullptr;
-  --n_captures;
-  if (!capture->unjoined.empty()) {
-    for (Stream* other : capture->unjoined) other->capture = nullptr;
-    return returned(cudaErrorStreamCaptureUnjoined);
-  }
+  const std::shared_ptr<Capture> capture = capture_of(stream);
+  if (capture == nullptr || capture->origin != stream) return returned(cudaErrorInvalidValue);
+  captures.erase(std::find(captures.begin(), captures.end(), capture));
+  if (!capture->unjoined.empty()) return returned(cudaErrorStreamCaptureUnjoined);
   *graph = new Graph{std::move(capture->work)};
   return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
-  *status = stream != nullptr && stream->capture != nullptr ? cudaStreamCaptureStatusActive
-                                                            : cudaStreamCaptureStatusNone;
+  *status = capture_of(stream) != nullptr ? cudaStreamCaptureStatusActive
+                                          : cudaStreamCaptureStatusNone;
   return cudaSuccess;
 }
 

@@ -1,6 +1,6 @@
 // Stands in for NVIDIA's header of this name, for e4m3: 4 bits of exponent (bias 7), 3 of mantissa,
-// no infinities, largest 448. Rounds to nearest even; what is larger becomes 448 with its sign; NaN
-// becomes 0x7f with its sign.
+// no infinities, largest 448. Rounds to nearest even; what is larger becomes 448 with its sign; every
+// NaN becomes 0x7f.
 #pragma once
 
 #include <bit>
@@ -30,7 +30,7 @@ inline float float_of_e4m3(__nv_fp8_storage_t bits) {
 inline __nv_fp8_storage_t e4m3_of_float(float x) {
   const auto sign = static_cast<__nv_fp8_storage_t>(std::signbit(x) ? 0x80 : 0);
   const float magnitude = std::fabs(x);
-  if (x != x) return sign | 0x7f;
+  if (x != x) return 0x7f;
   if (magnitude >= 448.0F) return sign | 0x7e;
   // The grid's step at this magnitude is 2^(exponent - 3), and 2^-9 below the normal numbers.
   const int exponent = magnitude < 0x1p-6F ? -6 : std::ilogb(magnitude);
