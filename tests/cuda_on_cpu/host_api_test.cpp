@@ -1,10 +1,13 @@
 // Streams, graphs, events, memory and the limits of a launch.
 #include <cmath>
 
-#include "tests/cuda_on_cpu/kernel_launch.h"
+#include "tests/cuda/kernel_launch.h"
 
 namespace cuda_on_cpu {
 namespace {
+
+using lapidary::DeviceArray;
+using lapidary::try_launch;
 
 __global__ void add_kernel(int* value, int amount) { *value += amount; }
 __global__ void double_kernel(int* value) { *value *= 2; }

@@ -5,13 +5,16 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/cuda/kernel_launch.h"
 #include "tests/cuda/schedules.h"
-#include "tests/cuda_on_cpu/kernel_launch.h"
 
 namespace cuda_on_cpu {
 namespace {
 
+using lapidary::DeviceArray;
 using lapidary::each_schedule;
+using lapidary::launch_kernel;
+using lapidary::try_launch;
 
 __global__ void indices_kernel(int* out) {
   const unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;

@@ -1,4 +1,4 @@
-// Launches a test's kernel and copies vectors to the invented device: for tests of the runtime.
+// Launches a test's own kernel and keeps its arrays on the device, through CUDA's runtime alone.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,7 +7,7 @@
 
 #include "tests/catch.h"
 
-namespace cuda_on_cpu {
+namespace lapidary {
 
 template <typename... Parameters, typename... Arguments>
 cudaError_t try_launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
@@ -53,4 +53,4 @@ class DeviceArray {
   size_t n_;
 };
 
-}  // namespace cuda_on_cpu
+}  // namespace lapidary
