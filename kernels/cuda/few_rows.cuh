@@ -21,9 +21,10 @@ constexpr int kStripStep = 32;   // k of one step of a warp
 constexpr int kStripWarps = 8;
 constexpr int kStripThreads = kStripWarps * kWarpSize;
 constexpr int kStripSums = kStripRows * kStripTokens;
-// Steps whose loads are under way together: 8 KiB a warp, 64 KiB a block, two blocks or more a
-// multiprocessor, where about 30 KiB cover the latency of memory.
-constexpr int kStripUnroll = 8;
+// Steps whose loads are under way together, as many as 128 registers hold: 8 (or 6) KiB a warp,
+// 64 (48) KiB a block, two blocks a multiprocessor, where about 30 KiB cover memory's latency.
+template <int kTiles>
+constexpr int kStripUnroll = kTiles == 1 ? 8 : 6;
 
 // The two weight rows of this lane, at k = 0.
 struct StripRows {
@@ -43,18 +44,20 @@ __device__ __forceinline__ Bits128 load8_bf16(const bf16* x) { return load16(x);
 __device__ __forceinline__ Bits128 load8_bf16(const float* x) { return pack8(load8(x)); }
 
 // sums += strip . tokens over the steps first_step, first_step + n_parts, ... below cols.
-// tokens[i]: the row of token 8 i + lane / 4, or nullptr where there is none. cols % 8 == 0.
+// tokens[i]: the row of token 8 i + lane / 4; of any other where there is none, as its column is
+// dropped. cols % 8 == 0.
 template <int kTiles, typename X>
 __device__ __forceinline__ void strip_product(float (&sums)[kTiles][4], const StripRows& rows,
                                               const X* const (&tokens)[kTiles], int first_step,
                                               int n_parts, int cols) {
   const int lane_k = static_cast<int>(threadIdx.x) % 4 * 8;
+  constexpr int kUnroll = kStripUnroll<kTiles>;
   const int stride = n_parts * kStripStep;
-  for (int begin = first_step * kStripStep; begin < cols; begin += kStripUnroll * stride) {
-    Bits128 low[kStripUnroll];
-    Bits128 high[kStripUnroll];
+  for (int begin = first_step * kStripStep; begin < cols; begin += kUnroll * stride) {
+    Bits128 low[kUnroll];
+    Bits128 high[kUnroll];
 #pragma unroll
-    for (int u = 0; u < kStripUnroll; ++u) {
+    for (int u = 0; u < kUnroll; ++u) {
       const int k = begin + u * stride + lane_k;
       low[u] = high[u] = Bits128{};
       if (k < cols) {
@@ -63,14 +66,14 @@ __device__ __forceinline__ void strip_product(float (&sums)[kTiles][4], const St
       }
     }
 #pragma unroll
-    for (int u = 0; u < kStripUnroll; ++u) {
+    for (int u = 0; u < kUnroll; ++u) {
       const int k = begin + u * stride + lane_k;
       const uint32_t a[2][4] = {{low[u].word[0], high[u].word[0], low[u].word[1], high[u].word[1]},
                                 {low[u].word[2], high[u].word[2], low[u].word[3], high[u].word[3]}};
 #pragma unroll
       for (int i = 0; i < kTiles; ++i) {
         Bits128 x{};
-        if (k < cols && tokens[i] != nullptr) x = load8_bf16(tokens[i] + k);
+        if (k < cols) x = load8_bf16(tokens[i] + k);
         const uint32_t b[2][2] = {{x.word[0], x.word[1]}, {x.word[2], x.word[3]}};
         mma_bf16(sums[i], a[0], b[0]);
         mma_bf16(sums[i], a[1], b[1]);

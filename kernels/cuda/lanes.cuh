@@ -54,7 +54,7 @@ __device__ __forceinline__ float block_sum(float x, float* partial) {
 // cancellation where x is far below zero. Right to a few units in the last place.
 __device__ __forceinline__ float gelu_tanh(float x) {
   const float twice_u = 1.5957691216F * (x + 0.044715F * x * x * x);
-  return x / (1.0F + expf(-twice_u));
+  return __fdividef(x, 1.0F + expf(-twice_u));
 }
 
 // --- bf16 and half ---

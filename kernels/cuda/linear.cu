@@ -52,8 +52,8 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_rows_kernel(FewRows m) {
   const X* tokens[kTiles];
   float sums[kTiles][4] = {};
   for (int i = 0; i < kTiles; ++i) {
-    const int token = i * kStripTokens + group;
-    tokens[i] = token < m.n ? static_cast<const X*>(m.x) + int64_t{token} * m.cols : nullptr;
+    const int token = min(i * kStripTokens + group, m.n - 1);
+    tokens[i] = static_cast<const X*>(m.x) + int64_t{token} * m.cols;
   }
   strip_product(sums, strip_rows(m.weight, first_row, m.rows, m.cols), tokens, warp, kStripWarps,
                 m.cols);

@@ -1,3 +1,33 @@
+// moe_ffn: the chosen experts of every token, two ways.
+//
+// Up to 8 tokens: no permutation, two launches of few_rows.cuh's strips. The first takes a pair
+// (token, j) and a strip of gate_up, the pairs of one expert together as the columns of one mma:
+// each weight is read once. The second takes a token and a strip of down: its warps share out the
+// top_k experts, whose sums are added in float32 in the order of j and written once.
+//
+// More tokens: four launches. Pairs are sorted by expert on the device; grouped_gemm.cuh multiplies
+// by gate_up (GeGLU is its epilogue) and by down; the last launch adds a token's top_k results in
+// the order of j. Those results are stored as bf16: one more rounding, of a part of the sum, for
+// half the bytes of the only large intermediate. The tile of tokens follows from the average an
+// expert gets, which the host knows; the grids are bounds, so a recorded step fits any routing. A
+// token's result depends on its own inputs alone, whatever the tile (all sum k in the same order).
+//
+// Arithmetic for 26B (128 experts of 2816 x 704, top 8; an expert is 11.9 MB) at 4.3 TB/s:
+//   1 token: 63 MB of gate_up in 704 blocks, 32 MB of down in 176: 14.8 + 7.4 us, and two launches
+//     of two dependent trips to memory (the expert's number, then its weights).
+//   8 tokens: about 52 experts, 143 us. 16: 82 experts, 228 us. From 64 on nearly all, 354 us.
+//   256 tokens: 1.5 GB, 354 us, in tiles of 32: 1408 blocks, then 2816, three a multiprocessor with
+//     120 KiB under way. Sorting and adding move 23 MB.
+//   8192 tokens: 779 GFLOP, 0.99 ms at 790 TFLOP/s, which is wgmma's; mma.sync reaches 63 % of it
+//   on
+//     Hopper (Luo et al., Dissecting the NVIDIA Hopper Architecture, 2024): 1.57 ms. Tiles of 256
+//     rows x 128 tokens move a byte from L2 per 85 FLOP (5.8 TB/s at 500 TFLOP/s), and 88 KB a step
+//     through shared memory in the 840 clocks of its mmas, which could carry 107 KB. Warps whose 64
+//     tokens are all beyond the tile rest, so that uneven experts waste 6 %. The sum writes and
+//     reads 2 x 369 + 46 MB: 180 us.
+//   Workspace: (ffn + hidden) * 2 bytes a pair, 461 MB for 8192 tokens.
+#include <algorithm>
+
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/few_rows.cuh"
@@ -58,10 +88,10 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_gate_up_kernel(Moe m) {
   const PairSet pairs = pairs_of(m.experts, m.n * m.top_k, expert);
   if (pairs.nth(0) != static_cast<int>(blockIdx.x)) return;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
-  const int column_pair = pairs.nth(static_cast<int>(threadIdx.x) % kWarpSize / 4);
+  const int column_pair =
+      max(pairs.nth(static_cast<int>(threadIdx.x) % kWarpSize / 4), static_cast<int>(blockIdx.x));
 
-  const bf16* token[1] = {column_pair < 0 ? nullptr
-                                          : m.x + int64_t{column_pair / m.top_k} * m.hidden};
+  const bf16* token[1] = {m.x + int64_t{column_pair / m.top_k} * m.hidden};
   float sums[1][4] = {};
   const bf16* weights = m.gate_up + int64_t{expert} * 2 * m.ffn * m.hidden;
   strip_product(sums, strip_rows(weights, int64_t{blockIdx.y} * kStripRows, 2 * m.ffn, m.hidden),
@@ -91,8 +121,7 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_down_kernel(Moe m) {
   const int j = warp / n_parts;
   if (j < m.top_k) {
     const int64_t pair = token * m.top_k + j;
-    const bool is_column = threadIdx.x % kWarpSize / 4 == 0;
-    const bf16* column[1] = {is_column ? m.between + pair * m.ffn : nullptr};
+    const bf16* column[1] = {m.between + pair * m.ffn};
     const bf16* weights = m.down + int64_t{m.experts[pair]} * m.hidden * m.ffn;
     float sums[1][4] = {};
     strip_product(sums, strip_rows(weights, int64_t{blockIdx.y} * kStripRows, m.hidden, m.ffn),
@@ -237,8 +266,8 @@ void run_many_tokens(const Moe& m, Workspace& workspace, cudaStream_t stream) {
           .stream = stream},
          m.experts, static_cast<int>(n_pairs), sorted.starts, sorted.pairs);
 
-  // Room for half as many again as the average expert gets: then most have one tile.
-  const int64_t tokens = 2 + 3 * n_pairs / (2 * m.n_experts);
+  // Room for half as many again as the average expert gets, and a few: then most have one tile.
+  const int64_t tokens = 4 + 3 * n_pairs / (2 * m.n_experts);
   if (tokens <= 8) {
     run_gemms<GemmShape<128, 8, 64, 32, 8, 4, 3>>(m, sorted, y, stream);
   } else if (tokens <= 16) {
