@@ -1,7 +1,9 @@
 #include "kernels/cuda/cuda_backend.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 
 #include "kernels/cuda/device_memory.h"
@@ -102,8 +104,11 @@ Buffer CudaBackend::allocate(size_t bytes) {
 }
 
 void CudaBackend::upload(void* to, const void* from_host, size_t bytes) {
-  CUDA_CHECK(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, stream_));
-  CUDA_CHECK(cudaStreamSynchronize(stream_));
+  for (size_t done = 0; done < bytes; done += Staging::kBytes) {
+    const size_t part = std::min(bytes - done, Staging::kBytes);
+    std::memcpy(staging_->fill(), static_cast<const char*>(from_host) + done, part);
+    staging_->send(static_cast<char*>(to) + done, part);
+  }
 }
 
 void CudaBackend::download(void* to_host, const void* from, size_t bytes) {

@@ -3,29 +3,29 @@
 namespace lapidary::cuda {
 
 Staging::Staging(cudaStream_t stream) : stream_(stream) {
-  for (Half& half : halves_) {
-    CUDA_CHECK(cudaMallocHost(&half.data, kBytes));
-    CUDA_CHECK(cudaEventCreateWithFlags(&half.sent, cudaEventDisableTiming));
+  for (Part& part : parts_) {
+    CUDA_CHECK(cudaMallocHost(&part.data, kBytes));
+    CUDA_CHECK(cudaEventCreateWithFlags(&part.sent, cudaEventDisableTiming));
   }
 }
 
 Staging::~Staging() {
-  for (Half& half : halves_) {
-    CUDA_CHECK(cudaEventDestroy(half.sent));
-    CUDA_CHECK(cudaFreeHost(half.data));
+  for (Part& part : parts_) {
+    CUDA_CHECK(cudaEventDestroy(part.sent));
+    CUDA_CHECK(cudaFreeHost(part.data));
   }
 }
 
 void* Staging::fill() {
-  CUDA_CHECK(cudaEventSynchronize(halves_[current_].sent));
-  return halves_[current_].data;
+  CUDA_CHECK(cudaEventSynchronize(parts_[current_].sent));
+  return parts_[current_].data;
 }
 
 void Staging::send(void* to, size_t bytes) {
-  const Half& half = halves_[current_];
-  CUDA_CHECK(cudaMemcpyAsync(to, half.data, bytes, cudaMemcpyHostToDevice, stream_));
-  CUDA_CHECK(cudaEventRecord(half.sent, stream_));
-  current_ = 1 - current_;
+  const Part& part = parts_[current_];
+  CUDA_CHECK(cudaMemcpyAsync(to, part.data, bytes, cudaMemcpyHostToDevice, stream_));
+  CUDA_CHECK(cudaEventRecord(part.sent, stream_));
+  current_ = (current_ + 1) % parts_.size();
 }
 
 void Staging::finish() { CUDA_CHECK(cudaStreamSynchronize(stream_)); }

@@ -1,5 +1,6 @@
-// Two page-locked buffers through which weights go to the device: one is filled while the other is
-// copied, so that a mapped file of any size streams through a few megabytes. Engine thread.
+// Page-locked buffers through which everything goes to the device: while some are copied the next
+// is filled, so that a mapped file of any size streams through a few megabytes, and the integers
+// of a step are on their way while the host goes on. Engine thread.
 #pragma once
 
 #include <array>
@@ -16,7 +17,7 @@ class Staging {
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
-  static constexpr size_t kBytes = size_t{16} << 20;
+  static constexpr size_t kBytes = size_t{4} << 20;
 
   // The buffer to fill, kBytes, once the device has read what was in it.
   void* fill();
@@ -26,14 +27,14 @@ class Staging {
   void finish();
 
  private:
-  struct Half {
+  struct Part {
     void* data = nullptr;
     cudaEvent_t sent = nullptr;
   };
 
   cudaStream_t stream_;
-  std::array<Half, 2> halves_;
-  int current_ = 0;
+  std::array<Part, 8> parts_;
+  size_t current_ = 0;
 };
 
 }  // namespace lapidary::cuda

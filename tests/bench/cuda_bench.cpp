@@ -1,0 +1,434 @@
+// Times the verbs of the CUDA backend on the shapes of Gemma 4 26B-A4B and prints each beside its
+// floor (bytes over the copy rate, operations over the matrix rate, both measured in the same run)
+// and beside the best public timing of that shape on an H200, where there is one. Steps are
+// replayed as the engine replays them, so host time is out of the figures.
+//
+//   cuda_bench [--only TEXT] [--shape 26b|tiny] [--json FILE]
+//
+// Public timings: the per-kernel tables of ai-dynamo/aiconfigurator (vLLM 0.22/0.24, SGLang 0.5.14,
+// TensorRT-LLM 1.3rc20 on one H200, bf16), the best engine of each row.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/cuda/device_data.h"
+
+namespace lapidary {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// One decoder's shapes.
+struct Shape {
+  int64_t hidden, ffn, vocab, moe_ffn;
+  int n_experts, top_k, n_heads;
+  int sliding_kv_heads, sliding_dim, window;
+  int global_kv_heads, global_dim, global_turned;
+};
+constexpr Shape kGemma26B = {2816, 2112, 262144, 704, 128, 8, 16, 8, 256, 1024, 2, 512, 128};
+constexpr Shape kTiny = {64, 48, 331, 16, 16, 4, 4, 2, 32, 24, 1, 64, 16};
+
+struct Options {
+  std::string only, json_file;
+  bool is_tiny = false;
+};
+
+Options parse(int argc, char** argv) {
+  Options o;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string flag = argv[i];
+    if (flag == "--only") o.only = argv[i + 1];
+    if (flag == "--json") o.json_file = argv[i + 1];
+    if (flag == "--shape") o.is_tiny = std::string(argv[i + 1]) == "tiny";
+  }
+  return o;
+}
+
+// Random bf16 that many matrices may share: matrix e begins 64 elements behind matrix e - 1.
+class SharedMatrix {
+ public:
+  SharedMatrix(int64_t rows, int64_t cols, int64_t count = 1)
+      : rows_(rows), cols_(cols), count_(count), values_(rows * cols + 64 * count) {
+    std::mt19937 random(static_cast<unsigned>(rows * 31 + cols));
+    const float scale = 2.0F / std::sqrt(static_cast<float>(cols));
+    for (uint16_t& v : values_) {
+      const float x = static_cast<float>(random()) / 4294967296.0F - 0.5F;
+      v = cpu::float_to_bf16(3 * scale * x);
+    }
+  }
+  HostMatrix host() const { return {values_.data(), DType::bf16, rows_, cols_, count_, 64}; }
+
+ private:
+  int64_t rows_, cols_, count_;
+  std::vector<uint16_t> values_;
+};
+
+class Bench {
+ public:
+  explicit Bench(const Options& options)
+      : options_(options),
+        shape_(options.is_tiny ? kTiny : kGemma26B),
+        backend_(make_cuda_backend({.compute = DType::bf16})),
+        ceilings_(backend_->measure_ceilings()) {
+    std::printf("%s\nmeasured now: copy %.0f GB/s, matrix %.0f GFLOP/s\n\n",
+                backend_->description().c_str(), ceilings_.gb_per_s, ceilings_.gflop_per_s);
+    std::printf("%-46s %10s %10s %7s %10s\n", "verb, case", "us", "floor us", "share", "public us");
+    report_ = {{"backend", backend_->description()},
+               {"copy_gb_per_s", ceilings_.gb_per_s},
+               {"matrix_gflop_per_s", ceilings_.gflop_per_s},
+               {"rows", Json::array()}};
+  }
+
+  Backend& backend() { return *backend_; }
+  const Shape& shape() const { return shape_; }
+  const Json& report() const { return report_; }
+  bool wanted(const std::string& name) const {
+    return name.find(options_.only) != std::string::npos;
+  }
+  // Sizes beyond are left out of the tiny run, which only shows that everything runs.
+  std::vector<int64_t> sizes(const std::vector<int64_t>& list) const {
+    std::vector<int64_t> kept;
+    for (int64_t n : list) {
+      if (!options_.is_tiny || n <= 16) kept.push_back(n);
+    }
+    return kept;
+  }
+
+  // calls(i): the verb on the i-th of several copies of its data. public_us 0: none is known.
+  void row(const std::string& name, double bytes, double operations, double public_us,
+           const std::function<void(int)>& call) {
+    constexpr int kCalls = 16;
+    const auto body = [&] {
+      for (int i = 0; i < kCalls; ++i) call(i);
+    };
+    const ReplayKey key{.n_tokens = ++n_rows_};
+    std::vector<double> us;
+    for (int i = 0; i < (options_.is_tiny ? 3 : 15); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      backend_->replay(key, body);
+      int32_t waits = 0;
+      backend_->download(&waits, flag_.buffer.data(), sizeof(waits));
+      const std::chrono::duration<double, std::micro> time =
+          std::chrono::steady_clock::now() - start;
+      if (i >= 2) us.push_back(time.count() / kCalls);  // run once, recorded once
+    }
+    if (us.empty()) us.push_back(0);
+    std::sort(us.begin(), us.end());
+    const double median = us[us.size() / 2];
+    const double floor = std::max(bytes / ceilings_.gb_per_s, operations / ceilings_.gflop_per_s) / 1e3;
+    std::printf("%-46s %10.1f %10.1f %6.0f%% ", name.c_str(), median, floor, 100 * floor / median);
+    std::printf(public_us > 0 ? "%10.1f\n" : "%10s\n", public_us);
+    std::fflush(stdout);
+    report_["rows"].push_back({{"name", name},
+                               {"us", median},
+                               {"best_us", us.front()},
+                               {"bytes", bytes},
+                               {"operations", operations},
+                               {"floor_us", floor},
+                               {"public_us", public_us}});
+  }
+
+  OnDevice act(int64_t rows, int64_t cols) { return random(DType::bf16, rows, cols); }
+  OnDevice f32(int64_t rows, int64_t cols) { return random(DType::f32, rows, cols); }
+
+ private:
+  OnDevice random(DType dtype, int64_t rows, int64_t cols) {
+    std::vector<float> values(static_cast<size_t>(rows * cols));
+    std::mt19937 generator(7);
+    for (float& x : values) x = static_cast<float>(generator()) / 2147483648.0F - 1.0F;
+    return to_device(*backend_, values, dtype, {rows, cols});
+  }
+
+  const Options options_;
+  const Shape shape_;
+  std::unique_ptr<Backend> backend_;
+  const Ceilings ceilings_;
+  OnDevice flag_ = unwritten(*backend_, DType::i32, {1});
+  int n_rows_ = 0;
+  Json report_;
+};
+
+std::string tokens(int64_t n) { return std::to_string(n) + (n == 1 ? " token" : " tokens"); }
+
+// Enough copies of a weight that none is still in the cache when its turn comes.
+std::vector<Weight> copies(Bench& bench, std::span<const HostMatrix> parts, WeightForm form) {
+  int64_t bytes = 0;
+  for (const HostMatrix& m : parts) bytes += 2 * m.rows * m.cols * m.count;
+  std::vector<Weight> weights;
+  const int64_t n = std::clamp<int64_t>((int64_t{256} << 20) / bytes, 1, 16);
+  for (int64_t i = 0; i < n; ++i) weights.push_back(bench.backend().pack(parts, form));
+  return weights;
+}
+
+void bench_linear(Bench& bench, const char* name, int64_t rows, int64_t cols, double public_us_1) {
+  const SharedMatrix m(rows, cols);
+  const HostMatrix part = m.host();
+  if (!bench.wanted(name)) return;
+  const auto weights = copies(bench, {&part, 1}, WeightForm::stacked);
+  for (int64_t n : bench.sizes({1, 8, 16, 64, 256, 8192})) {
+    const OnDevice x = bench.act(n, cols);
+    const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, rows});
+    bench.row(std::string("linear, ") + name + ", " + tokens(n),
+              2.0 * static_cast<double>(rows * cols + n * (rows + cols)),
+              2.0 * static_cast<double>(n * rows * cols), n == 1 ? public_us_1 : 0, [&](int i) {
+                bench.backend().linear({x, &weights[i % weights.size()], out});
+              });
+  }
+}
+
+void bench_mlp(Bench& bench) {
+  if (!bench.wanted("geglu_linear")) return;
+  const Shape& s = bench.shape();
+  const SharedMatrix gate(s.ffn, s.hidden);
+  const HostMatrix parts[] = {gate.host(), gate.host()};
+  const auto weights = copies(bench, parts, WeightForm::gate_up);
+  for (int64_t n : bench.sizes({1, 8, 16, 64, 256, 8192})) {
+    const OnDevice x = bench.act(n, s.hidden);
+    const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.ffn});
+    bench.row("geglu_linear, " + tokens(n),
+              2.0 * static_cast<double>(2 * s.ffn * s.hidden + n * (s.ffn + s.hidden)),
+              4.0 * static_cast<double>(n * s.ffn * s.hidden), 0, [&](int i) {
+                bench.backend().geglu_linear({x, &weights[i % weights.size()], out});
+              });
+  }
+}
+
+void bench_logits(Bench& bench) {
+  if (!bench.wanted("logits")) return;
+  const Shape& s = bench.shape();
+  const SharedMatrix table(s.vocab, s.hidden);
+  const HostMatrix part = table.host();
+  const Weight weight = bench.backend().pack({&part, 1}, WeightForm::stacked);
+  for (int64_t n : bench.sizes({1, 8, 16, 64, 256})) {
+    const OnDevice x = bench.act(n, s.hidden);
+    const OnDevice out = unwritten(bench.backend(), DType::f32, {n, s.vocab});
+    bench.row("logits, " + tokens(n),
+              static_cast<double>(2 * s.vocab * s.hidden + 4 * n * s.vocab),
+              2.0 * static_cast<double>(n * s.vocab * s.hidden), n == 1 ? 370 : 0,
+              [&](int) { bench.backend().logits({x, &weight, 30, out}); });
+  }
+}
+
+std::vector<int32_t> random_routing(const Shape& s, int64_t n) {
+  std::mt19937 random(static_cast<unsigned>(n));
+  std::vector<int32_t> all(s.n_experts), out;
+  std::iota(all.begin(), all.end(), 0);
+  for (int64_t t = 0; t < n; ++t) {
+    std::shuffle(all.begin(), all.end(), random);
+    out.insert(out.end(), all.begin(), all.begin() + s.top_k);
+  }
+  return out;
+}
+
+void bench_moe(Bench& bench) {
+  if (!bench.wanted("moe_ffn")) return;
+  const Shape& s = bench.shape();
+  const SharedMatrix gate(s.moe_ffn, s.hidden, s.n_experts);
+  const SharedMatrix down(s.hidden, s.moe_ffn, s.n_experts);
+  const HostMatrix parts[] = {gate.host(), gate.host()};
+  const HostMatrix down_host = down.host();
+  const Weight gate_up = bench.backend().pack(parts, WeightForm::gate_up);
+  const Weight packed_down = bench.backend().pack({&down_host, 1}, WeightForm::stacked);
+  const std::vector<std::pair<int64_t, double>> cases = {
+      {1, 41},   {2, 66},    {4, 111},   {8, 168},    {16, 208},  {32, 320},
+      {64, 345}, {128, 379}, {256, 406}, {1024, 542}, {8192, 1886}};
+  for (const auto& [n, public_us] : cases) {
+    if (bench.sizes({n}).empty()) continue;
+    const std::vector<int32_t> routing = random_routing(s, n);
+    std::vector<bool> seen(s.n_experts);
+    for (int32_t e : routing) seen[e] = true;
+    const auto distinct = static_cast<double>(std::count(seen.begin(), seen.end(), true));
+    const OnDevice experts = to_device(bench.backend(), routing, {n, s.top_k});
+    const OnDevice shares = bench.f32(n, s.top_k);
+    const OnDevice x = bench.act(n, s.hidden);
+    const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.hidden});
+    const auto expert = static_cast<double>(3 * s.hidden * s.moe_ffn);
+    bench.row("moe_ffn, " + tokens(n), 2.0 * distinct * expert + 4.0 * static_cast<double>(n * s.hidden),
+              2.0 * expert * static_cast<double>(n * s.top_k), public_us, [&](int) {
+                bench.backend().moe_ffn({x, experts, shares, &gate_up, &packed_down, out});
+              });
+  }
+}
+
+void bench_route(Bench& bench) {
+  if (!bench.wanted("moe_route")) return;
+  const Shape& s = bench.shape();
+  const SharedMatrix proj(s.n_experts, s.hidden);
+  const HostMatrix part = proj.host();
+  const Weight weight = bench.backend().pack({&part, 1}, WeightForm::stacked);
+  const OnDevice scale = bench.f32(1, s.hidden);
+  const OnDevice per_expert = bench.f32(1, s.n_experts);
+  const Tensor scale_row(scale.tensor.data, DType::f32, {s.hidden});
+  const Tensor expert_row(per_expert.tensor.data, DType::f32, {s.n_experts});
+  for (int64_t n : bench.sizes({1, 8, 64, 256, 8192})) {
+    const OnDevice h = bench.f32(n, s.hidden);
+    const OnDevice experts = unwritten(bench.backend(), DType::i32, {n, s.top_k});
+    const OnDevice shares = unwritten(bench.backend(), DType::f32, {n, s.top_k});
+    bench.row("moe_route, " + tokens(n),
+              static_cast<double>(2 * s.n_experts * s.hidden + 4 * n * s.hidden), 0, 0, [&](int) {
+                bench.backend().moe_route({.h = h,
+                                           .scale = scale_row,
+                                           .proj = &weight,
+                                           .per_expert_scale = expert_row,
+                                           .top_k = s.top_k,
+                                           .experts = experts,
+                                           .weights = shares});
+              });
+  }
+}
+
+// The engine's form of a batch of sequences of one length that compute their last n_queries.
+struct Paged {
+  OnDevice k, v, positions, query_start, block_start, block_table;
+};
+
+Paged paged(Bench& bench, int64_t n_seqs, int64_t n_queries, int64_t n_keys, int n_kv_heads,
+            int k_width, int v_width, DType kv) {
+  const int64_t blocks = (n_keys + kPageSize - 1) / kPageSize;
+  std::vector<int32_t> positions, query_start{0}, block_start{0}, table(n_seqs * blocks);
+  std::iota(table.begin(), table.end(), 0);
+  std::shuffle(table.begin(), table.end(), std::mt19937(1));
+  for (int64_t s = 0; s < n_seqs; ++s) {
+    for (int64_t t = n_keys - n_queries; t < n_keys; ++t) {
+      positions.push_back(static_cast<int32_t>(t));
+    }
+    query_start.push_back(static_cast<int32_t>(positions.size()));
+    block_start.push_back(static_cast<int32_t>((s + 1) * blocks));
+  }
+  Backend& b = bench.backend();
+  const auto pages = [&](int width) {
+    OnDevice out;
+    out.tensor = b.kv_pages(nullptr, kv, n_seqs * blocks, n_kv_heads, width);
+    out.buffer = b.allocate(out.tensor.bytes());
+    out.tensor.data = out.buffer.data();
+    std::vector<uint16_t> bits(out.tensor.bytes() / 2);
+    std::mt19937 random(3);
+    // Finite in both types: exponents near zero.
+    for (uint16_t& x : bits) x = static_cast<uint16_t>((random() & 0x8f8fU) | 0x3030U);
+    b.upload(out.tensor.data, bits.data(), out.tensor.bytes());
+    return out;
+  };
+  return {pages(k_width),
+          pages(v_width),
+          to_device(b, positions, {n_seqs * n_queries}),
+          to_device(b, query_start, {n_seqs + 1}),
+          to_device(b, block_start, {n_seqs + 1}),
+          to_device(b, table, {n_seqs * blocks})};
+}
+
+struct AttentionCase {
+  bool is_global;
+  int64_t n_seqs, n_queries, n_keys;
+  double public_us;
+  DType kv = DType::bf16;
+};
+
+void bench_attention_case(Bench& bench, const AttentionCase& c) {
+  const Shape& s = bench.shape();
+  const int kv_heads = c.is_global ? s.global_kv_heads : s.sliding_kv_heads;
+  const int dim = c.is_global ? s.global_dim : s.sliding_dim;
+  const int k_width = c.is_global ? s.global_turned : dim;
+  const std::string name = std::string("attention, ") + (c.is_global ? "global" : "sliding") +
+                           (c.kv == DType::bf16 ? "" : " fp8") + ", " + std::to_string(c.n_seqs) +
+                           " x " + std::to_string(c.n_queries) + " at " + std::to_string(c.n_keys);
+  if (!bench.wanted(name)) return;
+  const Paged p = paged(bench, c.n_seqs, c.n_queries, c.n_keys, kv_heads, k_width, dim, c.kv);
+  const int64_t n = c.n_seqs * c.n_queries;
+  const OnDevice q = bench.act(n, s.n_heads * dim);
+  const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.n_heads * dim});
+  const int window = c.is_global ? 0 : s.window;
+  double pairs = 0;  // of a query and a key it sees, in one sequence
+  for (int64_t t = c.n_keys - c.n_queries; t < c.n_keys; ++t) {
+    pairs += static_cast<double>(window > 0 ? std::min<int64_t>(t + 1, window) : t + 1);
+  }
+  const auto keys = static_cast<double>(
+      window > 0 ? std::min<int64_t>(c.n_keys, window + c.n_queries - 1) : c.n_keys);
+  const auto n_seqs = static_cast<double>(c.n_seqs);
+  bench.row(name,
+            n_seqs * keys * kv_heads * (k_width + dim) * static_cast<double>(dtype_bytes(c.kv)) +
+                4.0 * static_cast<double>(n * s.n_heads * dim),
+            n_seqs * pairs * 4 * s.n_heads * dim, c.public_us, [&](int) {
+              bench.backend().attention({.q = q,
+                                         .k_pages = p.k,
+                                         .v_pages = p.v,
+                                         .positions = p.positions,
+                                         .query_start = p.query_start,
+                                         .block_start = p.block_start,
+                                         .block_table = p.block_table,
+                                         .n_heads = s.n_heads,
+                                         .n_kv_heads = kv_heads,
+                                         .head_dim = dim,
+                                         .window = window,
+                                         .max_keys = static_cast<int>(c.n_keys),
+                                         .out = out});
+            });
+}
+
+void bench_attention(Bench& bench, bool is_tiny) {
+  if (is_tiny) {
+    bench_attention_case(bench, {false, 2, 1, 40, 0});
+    bench_attention_case(bench, {true, 1, 9, 40, 0});
+    return;
+  }
+  const std::vector<AttentionCase> cases = {
+      {false, 1, 1, 1024, 11.5},     {false, 8, 1, 1024, 26},      {false, 32, 1, 1024, 78},
+      {false, 64, 1, 1024, 144},     {false, 128, 1, 1024, 295},   {false, 256, 1, 1024, 578},
+      {true, 1, 1, 1024, 14},        {true, 8, 1, 1024, 24.5},     {true, 32, 1, 1024, 69},
+      {true, 64, 1, 1024, 122},      {true, 128, 1, 1024, 209},    {true, 1, 1, 8192, 24},
+      {true, 8, 1, 8192, 98},        {true, 32, 1, 8192, 355},     {true, 1, 1, 32768, 66},
+      {true, 8, 1, 32768, 292},      {false, 1, 8192, 8192, 244},  {false, 1, 16384, 16384, 485},
+      {true, 1, 8192, 8192, 2970},   {true, 1, 16384, 16384, 11700},
+      {false, 256, 1, 1024, 256, DType::f8e4m3}};
+  for (const AttentionCase& c : cases) bench_attention_case(bench, c);
+}
+
+void bench_norms(Bench& bench) {
+  if (!bench.wanted("add_norm")) return;
+  const int64_t hidden = bench.shape().hidden;
+  const OnDevice weight = bench.f32(1, hidden);
+  const Tensor w(weight.tensor.data, DType::f32, {hidden});
+  for (int64_t n : bench.sizes({1, 256, 8192})) {
+    const OnDevice h = bench.f32(n, hidden);
+    const OnDevice x = bench.act(n, hidden);
+    const OnDevice next = unwritten(bench.backend(), DType::bf16, {n, hidden});
+    const OnDevice next_2 = unwritten(bench.backend(), DType::bf16, {n, hidden});
+    bench.row("add_norm and two norms, " + tokens(n), static_cast<double>(n * hidden * 14), 0, 0,
+              [&](int) {
+                bench.backend().add_norm(
+                    {.h = h, .x = x, .weight = w, .next = {w, next}, .next_2 = {w, next_2}});
+              });
+  }
+}
+
+}  // namespace
+}  // namespace lapidary
+
+int main(int argc, char** argv) {
+  using namespace lapidary;
+  const Options options = parse(argc, argv);
+  Bench bench(options);
+  const Shape& s = bench.shape();
+  const int64_t sliding_q = int64_t{s.n_heads} * s.sliding_dim;
+  const int64_t global_q = int64_t{s.n_heads} * s.global_dim;
+  bench_linear(bench, "sliding qkv", sliding_q + 2 * s.sliding_kv_heads * s.sliding_dim, s.hidden,
+               14.9);
+  bench_linear(bench, "global qk", global_q + s.global_kv_heads * s.global_dim, s.hidden, 0);
+  bench_linear(bench, "sliding o", s.hidden, sliding_q, 10.9);
+  bench_linear(bench, "global o", s.hidden, global_q, 0);
+  bench_linear(bench, "dense down", s.hidden, s.ffn, 0);
+  bench_mlp(bench);
+  bench_moe(bench);
+  bench_route(bench);
+  bench_attention(bench, options.is_tiny);
+  bench_norms(bench);
+  bench_logits(bench);
+  if (!options.json_file.empty()) std::ofstream(options.json_file) << bench.report().dump(2) << "\n";
+}
