@@ -24,6 +24,16 @@ extern char __stop_cuda_on_cpu_shared[] __attribute__((weak));
 namespace cuda_on_cpu {
 namespace {
 
+// Behind the dynamic shared memory, where the address sanitizer does not watch.
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kGuardBytes = 0;
+#else
+constexpr size_t kGuardBytes = 128;
+#endif
+constexpr unsigned char kGuard = 0xa5;
+
+constexpr uint64_t kOddConstant = 0x9e3779b97f4a7c15ULL;  // spreads the bits of small numbers
+
 constexpr unsigned kMaxPassesOfYields = 1U << 20;
 
 enum class State : uint8_t { ready, in_collective, at_barrier, exited };
@@ -245,18 +255,46 @@ void start_threads() {
   if (schedule.seed > 1) shuffle_order();
 }
 
+// Exactly as large as the launch says, so that the address sanitizer sees the first byte beyond.
+class DynamicShared {
+ public:
+  explicit DynamicShared(size_t bytes) : bytes_(bytes) {
+    void* data = nullptr;
+    if (posix_memalign(&data, 128, std::max<size_t>(bytes + kGuardBytes, 1)) != 0) {
+      throw std::bad_alloc();
+    }
+    data_.reset(static_cast<unsigned char*>(data));
+    std::memset(data_.get() + bytes, kGuard, kGuardBytes);
+  }
+
+  void* data() const { return data_.get(); }
+  void poison() { std::memset(data_.get(), 0xff, bytes_); }
+  void check_guard() const {
+    for (size_t i = 0; i < kGuardBytes; ++i) {
+      require(data_.get()[bytes_ + i] == kGuard, "shared memory was written beyond its end");
+    }
+  }
+
+ private:
+  struct Free {
+    void operator()(unsigned char* p) const { std::free(p); }
+  };
+
+  size_t bytes_;
+  std::unique_ptr<unsigned char, Free> data_;
+};
+
 void run_block() {
-  poison_static_shared();
   start_threads();
   resume(block.host, next_ready());
   block.current = nullptr;
 }
 
-// Where block i of n comes in the schedule's order: a permutation.
+// The block that runs as number i of n in the schedule's order: a permutation.
 uint64_t block_at(uint64_t i, uint64_t n) {
   if (schedule.seed == 0) return i;
   if (schedule.seed == 1) return n - 1 - i;
-  uint64_t stride = block.random % n | 1U;
+  uint64_t stride = schedule.seed * kOddConstant % n + 1;
   while (std::gcd(stride, n) != 1) ++stride;
   return (i * stride + schedule.seed) % n;
 }
@@ -378,26 +416,23 @@ void async_wait(int n_pending) {
 void run_grid(dim3 grid, dim3 block_shape, size_t shared_bytes,
               const std::function<void()>& thread) {
   const std::lock_guard lock(one_grid_at_a_time);
-  void* shared = nullptr;
-  if (posix_memalign(&shared, 128, std::max<size_t>(shared_bytes, 1)) != 0) throw std::bad_alloc();
+  DynamicShared shared(shared_bytes);
   gridDim = grid;
   blockDim = block_shape;
   block.n_threads = block_shape.x * block_shape.y * block_shape.z;
-  block.dynamic_shared = shared;
+  block.dynamic_shared = shared.data();
   block.thread = &thread;
-  block.random = (schedule.seed + 1) * 0x9e3779b97f4a7c15ULL;
   const uint64_t n_blocks = uint64_t{grid.x} * grid.y * grid.z;
-  const uint64_t random_start = block.random;
   for (uint64_t i = 0; i < n_blocks; ++i) {
-    block.random = random_start;
     const uint64_t b = block_at(i, n_blocks);
-    block.random = random_start + b * 2;
     blockIdx = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
                 static_cast<unsigned>(b / grid.x / grid.y)};
-    std::memset(shared, 0xff, shared_bytes);
+    block.random = (schedule.seed + b * 2 + 1) * kOddConstant;
+    shared.poison();
+    poison_static_shared();
     run_block();
+    shared.check_guard();
   }
-  std::free(shared);
 }
 
 }  // namespace cuda_on_cpu
