@@ -6,13 +6,6 @@
 namespace lapidary {
 namespace {
 
-// Rows of logits that are computed and kept at once: bounds the memory of long scored prompts.
-constexpr int kLogitRows = 64;
-
-bool needs_counts(const SamplingParams& p) {
-  return p.presence_penalty != 0.0F || p.frequency_penalty != 0.0F || p.repetition_penalty != 1.0F;
-}
-
 std::unique_ptr<Sequence> first_choice(Request request, std::shared_ptr<TokenStream> stream) {
   auto s = std::make_unique<Sequence>();
   s->stream = std::move(stream);
@@ -42,13 +35,12 @@ SchedulerLimits scheduler_limits(const ModelConfig& config, const EngineOptions&
 
 EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
                        const EngineOptions& options)
-    : model_(std::move(model)),
+    : backend_(backend),
+      model_(std::move(model)),
       options_(options),
       cache_(backend, model_->config(), options.kv_dtype, options.sliding_pages,
              options.global_pages),
-      scheduler_(scheduler_limits(model_->config(), options)),
-      logits_(static_cast<size_t>(kLogitRows) * model_->config().vocab),
-      row_(model_->config().vocab) {
+      scheduler_(scheduler_limits(model_->config(), options)) {
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }
@@ -167,47 +159,60 @@ void EngineLoop::sample(const Step& step, const Tensor& rows) {
       wanted.push_back({chunk.sequence, chunk.start + i});
     }
   }
-  const int64_t vocab = model_->config().vocab;
   const auto n_rows = static_cast<int64_t>(wanted.size());
-  for (int64_t first = 0; first < n_rows; first += kLogitRows) {
-    const int64_t n = std::min<int64_t>(kLogitRows, n_rows - first);
-    Tensor block = rows;
-    block.data = static_cast<char*>(rows.data) +
-                 static_cast<size_t>(first * rows.dim(1)) * dtype_bytes(rows.dtype);
-    block.shape[0] = n;
-    model_->logits(block, Tensor(logits_.data(), DType::f32, {n, vocab}));
+  const int64_t at_once = model_->max_logit_rows();
+  for (int64_t first = 0; first < n_rows; first += at_once) {
+    const int64_t n = std::min(at_once, n_rows - first);
+    draws_.clear();
     for (int64_t i = 0; i < n; ++i) {
-      const Row& row = wanted[first + i];
-      sample_row(*row.sequence, row.position,
-                 std::span(logits_).subspan(static_cast<size_t>(i * vocab), vocab));
+      plan_row(*wanted[first + i].sequence, wanted[first + i].position, i);
+    }
+    std::vector<Sampled> sampled;
+    if (!draws_.empty())
+      sampled = backend_.sample(draws_.args(model_->logits(rows.rows(first, n))));
+    for (size_t i = 0; i < draws_.size(); ++i) {
+      Sequence& s = draws_.sequence(i);
+      if (draws_.is_score(i)) {
+        accept_score(s, std::move(sampled[i]));
+      } else {
+        accept_draw(s, std::move(sampled[i]));
+      }
+    }
+    for (Sequence* s : std::exchange(without_answer_, {})) {
+      publish(*s, {.choice = s->choice, .finish = FinishReason::length});
     }
   }
 }
 
 // The logits after `position`: they score the next prompt token, or draw the next token.
-void EngineLoop::sample_row(Sequence& s, int position, std::span<float> logits) {
-  if (s.request->prompt_logprobs) score_prompt(s, position, logits);
+void EngineLoop::plan_row(Sequence& s, int position, int64_t row) {
+  if (s.request->prompt_logprobs) plan_score(s, position, row);
   if (position + 1 < s.n_tokens()) return;
-  if (s.must_fork) start_other_choices(s, logits);
-  draw(s, logits);
+  if (s.must_fork) start_other_choices(s, row);
+  plan_draw(s, row);
 }
 
-void EngineLoop::score_prompt(Sequence& s, int position, std::span<const float> logits) {
-  const auto send = [&](int at, Sampled scored) {
-    s.stream->push({.token = s.tokens[at],
-                    .is_prompt = true,
-                    .logprob = scored.logprob,
-                    .top = std::move(scored.top)});
-    s.n_prompt_published = at + 1;
-  };
-  if (s.n_prompt_published == 0) send(0, {});
+void EngineLoop::plan_draw(Sequence& s, int64_t row) {
+  if (s.request->max_tokens > 0) {
+    draws_.add_draw(s, row);
+  } else {
+    without_answer_.push_back(&s);
+  }
+}
+
+void EngineLoop::plan_score(Sequence& s, int position, int64_t row) {
+  if (s.n_prompt_published == 0) {
+    s.stream->push({.token = s.tokens[0], .is_prompt = true});
+    s.n_prompt_published = 1;
+  }
   // Computed once more after a preemption, sent once.
   const int next = position + 1;
   if (next != s.n_prompt_published || next >= s.n_prompt) return;
-  send(next, Sampler::score(logits, s.tokens[next], s.request->sampling.n_logprobs));
+  s.n_prompt_published = next + 1;
+  draws_.add_score(s, row, s.tokens[next]);
 }
 
-void EngineLoop::start_other_choices(Sequence& parent, std::span<const float> logits) {
+void EngineLoop::start_other_choices(Sequence& parent, int64_t row) {
   parent.must_fork = false;
   for (int choice = 1; choice < parent.request->n; ++choice) {
     auto child = std::make_unique<Sequence>();
@@ -224,30 +229,21 @@ void EngineLoop::start_other_choices(Sequence& parent, std::span<const float> lo
     const ForkCopies copies = scheduler_.fork(parent, std::move(child));
     cache_.copy_page(LayerKind::sliding, copies.sliding);
     cache_.copy_page(LayerKind::global, copies.global);
-    std::copy(logits.begin(), logits.end(), row_.begin());
-    draw(s, row_);
+    plan_draw(s, row);
   }
 }
 
-void EngineLoop::draw(Sequence& s, std::span<float> logits) {
+void EngineLoop::accept_score(Sequence& s, Sampled scored) {
+  s.stream->push({.token = scored.token,
+                  .is_prompt = true,
+                  .logprob = scored.logprob,
+                  .top = std::move(scored.top)});
+}
+
+void EngineLoop::accept_draw(Sequence& s, Sampled drawn) {
   const Request& request = *s.request;
-  const SamplingParams& params = request.sampling;
-  if (request.max_tokens == 0) {
-    publish(s, {.choice = s.choice, .finish = FinishReason::length});
-    return;
-  }
-  const bool counted = needs_counts(params);
-  std::span<const int32_t> forbidden;
-  if (s.n_output() < params.min_tokens) forbidden = request.stop_ids;
-  Sampled drawn = sampler_.sample({.logits = logits,
-                                   .params = &params,
-                                   .counts = counted ? &s.counts : nullptr,
-                                   .forbidden = forbidden,
-                                   .seed = params.seed,
-                                   .choice = static_cast<uint32_t>(s.choice),
-                                   .position = s.n_tokens()});
   s.tokens.push_back(drawn.token);
-  if (counted) s.counts.add_output(drawn.token);
+  if (needs_counts(request.sampling)) s.counts.add_output(drawn.token);
   ++counters_.generated_tokens;
 
   FinishReason finish = FinishReason::none;
@@ -257,11 +253,10 @@ void EngineLoop::draw(Sequence& s, std::span<float> logits) {
   } else if (s.n_output() >= request.max_tokens) {
     finish = FinishReason::length;
   }
-  publish(s, {.choice = s.choice,
-              .token = drawn.token,
-              .finish = finish,
-              .logprob = drawn.logprob,
-              .top = std::move(drawn.top)});
+  TokenEvent event{.choice = s.choice, .token = drawn.token, .finish = finish};
+  if (request.sampling.n_logprobs >= 0) event.logprob = drawn.logprob;
+  event.top = std::move(drawn.top);
+  publish(s, std::move(event));
 }
 
 // A full ring cancels the stream; drop_cancelled() takes its sequences out before the next step.

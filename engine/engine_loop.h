@@ -15,7 +15,7 @@
 #include "engine/cache/kv_cache.h"
 #include "engine/engine.h"
 #include "engine/model/gemma4.h"
-#include "engine/sampling/sampler.h"
+#include "engine/sample_batch.h"
 #include "engine/scheduler.h"
 
 namespace lapidary {
@@ -41,22 +41,24 @@ class EngineLoop {
   void drop_cancelled();
   void step();
   void sample(const Step& step, const Tensor& rows);
-  void sample_row(Sequence& s, int position, std::span<float> logits);
-  void score_prompt(Sequence& s, int position, std::span<const float> logits);
-  void start_other_choices(Sequence& parent, std::span<const float> logits);
-  void draw(Sequence& s, std::span<float> logits);
+  void plan_row(Sequence& s, int position, int64_t row);
+  void plan_draw(Sequence& s, int64_t row);
+  void plan_score(Sequence& s, int position, int64_t row);
+  void start_other_choices(Sequence& parent, int64_t row);
+  void accept_score(Sequence& s, Sampled scored);
+  void accept_draw(Sequence& s, Sampled drawn);
   void publish(Sequence& s, TokenEvent event);
   void leave(Sequence& s);
   void publish_stats();
 
+  Backend& backend_;
   const std::unique_ptr<Gemma4> model_;
   const EngineOptions options_;
   KvCache cache_;
   Scheduler scheduler_;
-  Sampler sampler_;
-  std::vector<float> logits_;        // [kLogitRows, vocab]
-  std::vector<float> row_;           // [vocab]: a copy for each further choice
-  std::vector<Sequence*> finished_;  // in this step
+  SampleBatch draws_;                      // of the rows whose logits are there
+  std::vector<Sequence*> without_answer_;  // prompts of these rows that are only scored
+  std::vector<Sequence*> finished_;        // in this step
 
   // --- the door ---
   mutable std::mutex mutex_;

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/sample.h"
+
 namespace lapidary {
 
 // Already validated and merged with the model's defaults: every field has its final value.
@@ -42,11 +44,6 @@ enum class FinishReason : uint8_t {
   stop,       // a stop id (TokenEvent::token holds it)
   length,     // max_tokens, or the context is full
   cancelled,  // the consumer went away, was too slow, or the server gave up draining
-};
-
-struct TokenLogprob {
-  int32_t token = 0;
-  float logprob = 0.0F;
 };
 
 // One token of one choice. With prompt_logprobs the prompt's tokens come first, as events with

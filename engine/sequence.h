@@ -8,7 +8,7 @@
 
 #include "engine/cache/page_table.h"
 #include "engine/request.h"
-#include "engine/sampling/sampler.h"
+#include "engine/token_counts.h"
 #include "engine/token_stream.h"
 
 namespace lapidary {

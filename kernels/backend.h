@@ -18,7 +18,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "kernels/sample.h"
 #include "kernels/tensor.h"
 
 namespace lapidary {
@@ -298,6 +300,8 @@ class Backend {
   virtual void ple_inputs(const PleInputsArgs&) = 0;
   virtual void ple_gate(const PleGateArgs&) = 0;
   virtual void logits(const LogitsArgs&) = 0;
+  // One Sampled a draw, in their order: kernels/sample.h. The logits never leave the device.
+  virtual std::vector<Sampled> sample(const SampleArgs&) = 0;
   virtual void gather_rows(const GatherRowsArgs&) = 0;
   virtual void copy_pages(const CopyPagesArgs&) = 0;
 };

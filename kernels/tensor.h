@@ -73,6 +73,17 @@ struct Tensor {
     t.shape[0] = n;
     return t;
   }
+  // n rows of it from row `begin` on.
+  Tensor rows(int64_t begin, int64_t n) const {
+    CHECK(rank >= 1 && begin + n <= shape[0]);
+    Tensor t = *this;
+    t.shape[0] = n;
+    if (shape[0] > 0) {
+      t.data = static_cast<char*>(data) +
+               static_cast<size_t>(begin) * (bytes() / static_cast<size_t>(shape[0]));
+    }
+    return t;
+  }
 };
 
 // Owns memory of a backend. Freed by the backend's own deleter; moves only.

@@ -110,16 +110,19 @@ void DecoderBench::run_step(Scheduler& scheduler, const KvCache& cache) {
   const Batch batch = Batch::from(step);
   const Tensor rows = decoder_.forward(batch, cache);
   scheduler.commit(step);
-  const int64_t n_rows = rows.dim(0), vocab = decoder_.config().vocab;
-  if (n_rows == 0) return;
-  logits_.resize(static_cast<size_t>(n_rows * vocab));
-  decoder_.logits(rows, Tensor(logits_.data(), DType::f32, {n_rows, vocab}));
-  int64_t row = 0;
+  std::vector<Sequence*> of_row;
   for (const Chunk& chunk : step.chunks) {
-    if (!chunk.reaches_end()) continue;
-    const float* logits = logits_.data() + row++ * vocab;
-    chunk.sequence->tokens.push_back(
-        static_cast<int32_t>(std::max_element(logits, logits + vocab) - logits));
+    if (chunk.reaches_end()) of_row.push_back(chunk.sequence);
+  }
+  const auto n_rows = static_cast<int64_t>(of_row.size());
+  const int64_t at_once = decoder_.max_logit_rows();
+  for (int64_t first = 0; first < n_rows; first += at_once) {
+    const int64_t n = std::min(at_once, n_rows - first);
+    std::vector<SampleDraw> draws;
+    for (int64_t i = 0; i < n; ++i) draws.push_back({.row = i, .temperature = 0.0F});
+    const std::vector<Sampled> greedy =
+        backend_.sample({.logits = decoder_.logits(rows.rows(first, n)), .draws = draws});
+    for (int64_t i = 0; i < n; ++i) of_row[first + i]->tokens.push_back(greedy[i].token);
   }
 }
 

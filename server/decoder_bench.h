@@ -53,7 +53,6 @@ class DecoderBench {
   Backend& backend_;
   Gemma4& decoder_;
   const EngineOptions options_;
-  std::vector<float> logits_;
   int64_t n_sequences_ = 0;
 };
 

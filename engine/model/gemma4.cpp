@@ -55,6 +55,17 @@ void Gemma4::logits(const Tensor& rows, const Tensor& out) {
   backend_.logits({.x = rows, .table = &weights_.head(), .cap = config_.logit_cap, .out = out});
 }
 
+Tensor Gemma4::logits(const Tensor& rows) {
+  const int64_t n = rows.dim(0);
+  CHECK(n <= max_logit_rows());
+  const Tensor out(work_.logits.data(), DType::f32, {n, config_.vocab});
+  logits(rows, out);
+  return out;
+}
+
+// A row is a megabyte: enough for a step of many sequences, bounded for long scored prompts.
+int Gemma4::max_logit_rows() const { return std::clamp(limits_.max_seqs, 64, 256); }
+
 Tensor Gemma4::embed(const StepInputs& in) {
   const Tensor h = residual(work_.hidden, in.tokens.dim(0));
   backend_.embed(
@@ -274,7 +285,9 @@ void Gemma4::reserve(const StepLimits& limits) {
            .ple_projected = rows(ple, act),
            .ple_gate = rows(config_.ple_dim, act),
            .rope_sliding = rows(2 * n_angles_sliding_, sizeof(float)),
-           .rope_global = rows(2 * n_angles_global_, sizeof(float))};
+           .rope_global = rows(2 * n_angles_global_, sizeof(float)),
+           .logits = backend_.allocate(static_cast<size_t>(max_logit_rows()) *
+                                       static_cast<size_t>(config_.vocab) * sizeof(float))};
 }
 
 Gemma4::StepInputs Gemma4::upload(const Batch& batch) {

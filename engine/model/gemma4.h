@@ -36,6 +36,10 @@ class Gemma4 {
 
   // Logits, capped, of such rows. out: [n_rows, vocab] f32.
   void logits(const Tensor& rows, const Tensor& out);
+  // The same in the decoder's own memory, for max_logit_rows() rows at most. Valid until the next
+  // call.
+  Tensor logits(const Tensor& rows);
+  int max_logit_rows() const;
 
   const ModelConfig& config() const { return config_; }
 
@@ -89,6 +93,7 @@ class Gemma4 {
     Buffer experts, expert_weights;       // top_k_experts: i32, f32
     Buffer ple, ple_projected, ple_gate;  // n_layers * ple_dim, the same, ple_dim
     Buffer rope_sliding, rope_global;     // 2 * n_angles, f32
+    Buffer logits;                        // vocab, f32, of max_logit_rows()
   } work_;
   Buffer inv_freq_sliding_, inv_freq_global_;
   int64_t n_angles_sliding_ = 0, n_angles_global_ = 0;

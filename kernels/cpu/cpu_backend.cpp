@@ -17,7 +17,8 @@ CpuBackend::CpuBackend(const BackendOptions& options)
     : kernels_(choose_kernels(options.isa.c_str())),
       compute_(options.compute),
       pool_(options.n_threads),
-      of_thread_(static_cast<size_t>(pool_.n_threads())) {
+      of_thread_(static_cast<size_t>(pool_.n_threads())),
+      samplers_(static_cast<size_t>(pool_.n_threads())) {
   CHECK(compute_ == DType::bf16 || compute_ == DType::f32);
 }
 

@@ -10,6 +10,7 @@
 #include "kernels/cpu/free_memory.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/memory.h"
+#include "kernels/cpu/sampling/sampler.h"
 #include "kernels/cpu/thread_pool.h"
 
 namespace lapidary::cpu {
@@ -48,6 +49,7 @@ class CpuBackend final : public Backend {
   void ple_inputs(const PleInputsArgs& args) override;
   void ple_gate(const PleGateArgs& args) override;
   void logits(const LogitsArgs& args) override;
+  std::vector<Sampled> sample(const SampleArgs& args) override;
   void gather_rows(const GatherRowsArgs& args) override;
   void copy_pages(const CopyPagesArgs& args) override;
 
@@ -111,6 +113,7 @@ class CpuBackend final : public Backend {
   Scratch moe_plan_;    // moe_ffn: tokens by expert
   Scratch partial_;     // attention: one softmax state a segment
   std::vector<Scratch> of_thread_;
+  std::vector<Sampler> samplers_;  // of each thread
 };
 
 }  // namespace lapidary::cpu

@@ -54,6 +54,8 @@ class CudaBackend final : public Backend {
   void linear(const LinearArgs& args) override;
   void geglu_linear(const GegluLinearArgs& args) override;
   void logits(const LogitsArgs& args) override;
+  // sample.cu
+  std::vector<Sampled> sample(const SampleArgs& args) override;
   // qkv.cu
   void qkv(const QkvArgs& args) override;
   // attention.cu

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "engine/sampling/sampler.h"
+#include "kernels/cpu/sampling/sampler.h"
 
 namespace lapidary {
 namespace {
@@ -17,7 +17,7 @@ constexpr int kDraws = 400;
 
 struct BenchCase {
   const char* name;
-  SamplingParams params;
+  SampleDraw draw;
 };
 
 // Normal noise with a few peaks, as a trained model's logits; some peaks far, some close together.
@@ -32,14 +32,17 @@ std::vector<float> realistic_row(uint32_t seed) {
   return row;
 }
 
-double median_us(const std::vector<std::vector<float>>& rows, const SamplingParams& params) {
-  Sampler sampler;
+double median_us(const std::vector<std::vector<float>>& rows, SampleDraw draw) {
+  cpu::Sampler sampler;
   std::vector<float> row;
   std::vector<double> times;
+  draw.seed = 1;
   for (int i = 0; i < kDraws; ++i) {
     row = rows[i % rows.size()];
     const auto start = std::chrono::steady_clock::now();
-    sampler.sample({.logits = row, .params = &params, .seed = 1, .position = i});
+    draw.position = i;
+    Sampled sampled;
+    sampler.sample({}, {&draw, 1}, row, &sampled);
     const std::chrono::duration<double, std::micro> time = std::chrono::steady_clock::now() - start;
     times.push_back(time.count());
   }
@@ -68,7 +71,7 @@ int main() {
   std::printf("vocab %d, us a token (median of %d)\n", lapidary::kVocab, lapidary::kDraws);
   std::printf("%-34s %10s %10s\n", "", "realistic", "all equal");
   for (const BenchCase& c : cases) {
-    std::printf("%-34s %10.1f %10.1f\n", c.name, lapidary::median_us(rows, c.params),
-                lapidary::median_us(flat, c.params));
+    std::printf("%-34s %10.1f %10.1f\n", c.name, lapidary::median_us(rows, c.draw),
+                lapidary::median_us(flat, c.draw));
   }
 }

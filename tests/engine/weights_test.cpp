@@ -74,6 +74,10 @@ class PlainBackend : public Backend {
   void ple_inputs(const PleInputsArgs&) override { FAIL(); }
   void ple_gate(const PleGateArgs&) override { FAIL(); }
   void logits(const LogitsArgs&) override { FAIL(); }
+  std::vector<Sampled> sample(const SampleArgs&) override {
+    FAIL();
+    return {};
+  }
   void gather_rows(const GatherRowsArgs&) override { FAIL(); }
   void copy_pages(const CopyPagesArgs&) override { FAIL(); }
 };

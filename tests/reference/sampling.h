@@ -1,5 +1,5 @@
-// The oracle of engine/sampling: a full sort and double precision, in the order that sampler.h
-// states. Nothing here is fast.
+// The oracle of Backend::sample: a full sort and double precision, in the order that
+// kernels/sample.h states. Nothing here is fast.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +9,21 @@
 #include <span>
 #include <vector>
 
-#include "engine/request.h"
-#include "engine/sampling/sampler.h"
+#include "kernels/sample.h"
 
-namespace lapidary::reference {
+namespace lapidary {
+
+// A row, what is drawn from it, and the lists of the draw.
+struct SampleCase {
+  std::vector<float> row;
+  SampleDraw draw;
+  std::vector<TokenCount> counts;
+  std::vector<TokenBias> biases;
+  std::vector<int32_t> banned;
+  std::vector<uint32_t> mask;  // empty: all are allowed
+};
+
+namespace reference {
 
 struct Distribution {
   std::vector<double> probability;  // [vocab]; 0 for what is cut off
@@ -21,19 +32,22 @@ struct Distribution {
   double margin = 1.0;
 };
 
-inline std::vector<float> edited(std::vector<float> logits, const SamplingParams& params,
-                                 const TokenCounts* counts, std::span<const int32_t> forbidden) {
-  if (counts != nullptr) {
-    for (const TokenCounts::Count& count : counts->counts()) {
-      float& x = logits[count.token];
-      x = x > 0 ? x / params.repetition_penalty : x * params.repetition_penalty;
-      x -= params.frequency_penalty * static_cast<float>(count.output);
-      x -= params.presence_penalty * (count.output > 0 ? 1.0F : 0.0F);
-    }
+inline std::vector<float> edited(const SampleCase& c) {
+  std::vector<float> logits = c.row;
+  for (const TokenCount& count : c.counts) {
+    float& x = logits[count.token];
+    x = x > 0 ? x / c.draw.repetition_penalty : x * c.draw.repetition_penalty;
+    x -= c.draw.frequency_penalty * static_cast<float>(count.output);
+    x -= c.draw.presence_penalty * (count.output > 0 ? 1.0F : 0.0F);
   }
-  for (const auto& [id, bias] : params.logit_bias) logits[id] += bias;
-  for (int32_t id : params.suppress_tokens) logits[id] = -std::numeric_limits<float>::infinity();
-  for (int32_t id : forbidden) logits[id] = -std::numeric_limits<float>::infinity();
+  for (const auto& [id, bias] : c.biases) logits[id] += bias;
+  const float out = -std::numeric_limits<float>::infinity();
+  for (int32_t id : c.banned) {
+    if (static_cast<size_t>(id) < logits.size()) logits[id] = out;
+  }
+  for (size_t id = 0; id < logits.size() && !c.mask.empty(); ++id) {
+    if ((c.mask[id / 32] >> (id % 32) & 1U) == 0) logits[id] = out;
+  }
   return logits;
 }
 
@@ -51,7 +65,7 @@ inline std::vector<int32_t> ranking(std::span<const float> logits) {
 }
 
 // Of edited, finite (or -inf, NaN) logits. REQUIRES: temperature > 0, one finite logit.
-inline Distribution distribution(std::span<const float> logits, const SamplingParams& params) {
+inline Distribution distribution(std::span<const float> logits, const SampleDraw& params) {
   std::vector<int32_t> order = ranking(logits);
   if (params.top_k > 0 && order.size() > static_cast<size_t>(params.top_k)) {
     order.resize(params.top_k);
@@ -96,4 +110,5 @@ inline std::vector<double> logprobs(std::span<const float> logits) {
   return result;
 }
 
-}  // namespace lapidary::reference
+}  // namespace reference
+}  // namespace lapidary

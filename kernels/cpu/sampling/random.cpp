@@ -1,6 +1,6 @@
-#include "engine/sampling/random.h"
+#include "kernels/cpu/sampling/random.h"
 
-namespace lapidary {
+namespace lapidary::cpu {
 namespace {
 
 // The paper's multipliers, and the Weyl steps of the key (golden ratio, sqrt(3) - 1).
@@ -33,4 +33,4 @@ double uniform(uint64_t seed, uint32_t choice, int64_t position) {
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

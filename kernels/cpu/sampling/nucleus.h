@@ -8,10 +8,10 @@
 #include <span>
 #include <vector>
 
-#include "engine/sampling/block_maxima.h"
-#include "engine/sampling/softmax.h"
+#include "kernels/cpu/sampling/block_maxima.h"
+#include "kernels/cpu/sampling/softmax.h"
 
-namespace lapidary {
+namespace lapidary::cpu {
 
 // A prefix of the candidates' order ends at the first of these limits; its first is always in it.
 struct PrefixLimits {
@@ -48,4 +48,4 @@ class Nucleus {
   std::vector<Candidate> inside_;
 };
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

@@ -1,10 +1,10 @@
-#include "engine/sampling/block_maxima.h"
+#include "kernels/cpu/sampling/block_maxima.h"
 
 #include <algorithm>
 #include <functional>
 #include <limits>
 
-namespace lapidary {
+namespace lapidary::cpu {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -92,4 +92,4 @@ void BlockMaxima::top(std::span<const float> row, int k, std::vector<Candidate>*
   std::sort(found.begin(), found.end(), ranks_before);
 }
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

@@ -12,7 +12,7 @@
 
 #include "kernels/check.h"
 
-namespace lapidary {
+namespace lapidary::cpu {
 
 // e^x for x <= 0 (also -inf), 0 below -87: powers of two times a Taylor polynomial of degree 7 on
 // [-ln 2 / 2, ln 2 / 2].
@@ -75,4 +75,4 @@ double log_sum_exp(std::span<const float> row, float max);
 int32_t draw_from_row(std::span<const float> row, const Softmax& softmax, float max_distance,
                       double u);
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

@@ -1,13 +1,13 @@
-#include "engine/sampling/nucleus.h"
+#include "kernels/cpu/sampling/nucleus.h"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 
-#include "engine/sampling/clones.h"
+#include "kernels/cpu/sampling/clones.h"
 
-namespace lapidary {
+namespace lapidary::cpu {
 namespace {
 
 // A bucket is a distance's exponent and 8 bits of its mantissa, which are in the distance's order
@@ -187,4 +187,4 @@ double Nucleus::mass_of(size_t begin, size_t end) const {
   return mass;
 }
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdint>
 
-namespace lapidary {
+namespace lapidary::cpu {
 
 using PhiloxBlock = std::array<uint32_t, 4>;
 
@@ -17,4 +17,4 @@ PhiloxBlock philox(PhiloxBlock counter, std::array<uint32_t, 2> key);
 // In [0, 1), a multiple of 2^-53.
 double uniform(uint64_t seed, uint32_t choice, int64_t position);
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

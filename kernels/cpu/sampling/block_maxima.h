@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace lapidary {
+namespace lapidary::cpu {
 
 struct Candidate {
   float value = 0.0F;
@@ -41,4 +41,4 @@ class BlockMaxima {
   float max_ = 0.0F;
 };
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

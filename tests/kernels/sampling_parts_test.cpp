@@ -4,14 +4,15 @@
 #include <random>
 #include <vector>
 
-#include "engine/sampling/block_maxima.h"
-#include "engine/sampling/nucleus.h"
-#include "engine/sampling/random.h"
-#include "engine/sampling/softmax.h"
+#include "kernels/cpu/sampling/block_maxima.h"
+#include "kernels/cpu/sampling/nucleus.h"
+#include "kernels/cpu/sampling/random.h"
+#include "kernels/cpu/sampling/softmax.h"
+#include "kernels/sample.h"
 #include "tests/catch.h"
 #include "tests/reference/sampling.h"
 
-namespace lapidary {
+namespace lapidary::cpu {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -47,7 +48,7 @@ void check_on_grid(const std::vector<double>& probability, int n, Draw draw_at) 
 
 }  // namespace
 
-TEST_CASE("Philox gives the published known answers", "[engine]") {
+TEST_CASE("Philox gives the published known answers", "[kernels]") {
   CHECK(philox({0, 0, 0, 0}, {0, 0}) ==
         PhiloxBlock{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   CHECK(philox({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}) ==
@@ -57,7 +58,7 @@ TEST_CASE("Philox gives the published known answers", "[engine]") {
 }
 
 TEST_CASE("uniform numbers fill the unit interval for neighbouring seeds and positions",
-          "[engine]") {
+          "[kernels]") {
   constexpr int kNumbers = 20000;
   std::vector<int> by_position(20, 0);
   std::vector<int> by_seed(20, 0);
@@ -77,7 +78,7 @@ TEST_CASE("uniform numbers fill the unit interval for neighbouring seeds and pos
   CHECK(uniform(5, 1, 7) != uniform(6, 0, 7));  // a choice is no neighbouring seed
 }
 
-TEST_CASE("the k largest are those of a full sort", "[engine]") {
+TEST_CASE("the k largest are those of a full sort", "[kernels]") {
   BlockMaxima maxima;
   std::vector<Candidate> top;
   for (int vocab : {1, 7, 8, 100, 1536, 5000, 33000, 70001}) {
@@ -104,7 +105,7 @@ TEST_CASE("the k largest are those of a full sort", "[engine]") {
   }
 }
 
-TEST_CASE("the exponential is right to 1e-6 where it matters and 0 far out", "[engine]") {
+TEST_CASE("the exponential is right to 1e-6 where it matters and 0 far out", "[kernels]") {
   for (double x = 0.0; x > -20.0; x -= 0.00137) {
     const auto rounded = static_cast<float>(x);
     const double exact = std::exp(static_cast<double>(rounded));
@@ -116,12 +117,12 @@ TEST_CASE("the exponential is right to 1e-6 where it matters and 0 far out", "[e
   CHECK(exp_negative(-kInf) == 0.0F);
 }
 
-TEST_CASE("a draw from the whole row hits each token by its share", "[engine]") {
+TEST_CASE("a draw from the whole row hits each token by its share", "[kernels]") {
   for (int vocab : {1, 5, 255, 256, 257, 1000}) {
     const std::vector<float> row = normal_row(vocab, 1.0F, 0.0F, 23);
     for (const auto& [temperature, min_p] :
          {std::pair{1.0F, 0.0F}, {0.7F, 0.0F}, {2.0F, 0.25F}, {1.0F, 1.0F}}) {
-      const SamplingParams params{.temperature = temperature, .min_p = min_p};
+      const SampleDraw params{.temperature = temperature, .min_p = min_p};
       const auto expected = reference::distribution(row, params);
       const Softmax softmax{.max = *std::max_element(row.begin(), row.end()),
                             .inverse_temperature = 1.0F / temperature};
@@ -132,7 +133,7 @@ TEST_CASE("a draw from the whole row hits each token by its share", "[engine]") 
   }
 }
 
-TEST_CASE("the long prefix is the one a full sort gives", "[engine]") {
+TEST_CASE("the long prefix is the one a full sort gives", "[kernels]") {
   Nucleus nucleus;
   int n_checked = 0;
   for (uint32_t seed = 0; seed < 80; ++seed) {
@@ -146,7 +147,7 @@ TEST_CASE("the long prefix is the one a full sort gives", "[engine]") {
     std::vector<float> row = normal_row(vocab, deviation, is_crowded ? steps * 1e3F : steps, seed);
     if (random() % 3 == 0) row[random() % vocab] = kNan;
     if (random() % 3 == 0) row[random() % vocab] = -kInf;
-    const SamplingParams params{.temperature = std::vector<float>{0.3F, 1.0F, 2.0F}[random() % 3] *
+    const SampleDraw params{.temperature = std::vector<float>{0.3F, 1.0F, 2.0F}[random() % 3] *
                                                (is_crowded ? 3e-4F : 1.0F),
                                 .top_k = std::vector<int>{0, 1, 17, 300, 5000}[random() % 5],
                                 .top_p = std::vector<float>{1.0F, 0.99F, 0.7F, 0.3F}[random() % 4],
@@ -170,4 +171,4 @@ TEST_CASE("the long prefix is the one a full sort gives", "[engine]") {
   CHECK(n_checked > 50);
 }
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu

@@ -1,12 +1,12 @@
-#include "engine/sampling/softmax.h"
+#include "kernels/cpu/sampling/softmax.h"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "engine/sampling/clones.h"
+#include "kernels/cpu/sampling/clones.h"
 
-namespace lapidary {
+namespace lapidary::cpu {
 namespace {
 
 constexpr size_t kBlock = 256;
@@ -70,4 +70,4 @@ int32_t draw_from_row(std::span<const float> row, const Softmax& softmax, float 
   return static_cast<int32_t>(start + i);
 }
 
-}  // namespace lapidary
+}  // namespace lapidary::cpu
