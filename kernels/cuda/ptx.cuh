@@ -152,4 +152,31 @@ __device__ __forceinline__ Bits128 load_streaming(const void* global) {
 #endif
 }
 
+// 2^x to about two units in the last place; what would be subnormal is 0.
+__device__ __forceinline__ float exp2_approximate(float x) {
+#ifdef CUDA_ON_CPU
+  return x < -126.0F ? 0.0F : std::exp2(x);
+#else
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#endif
+}
+
+// The products of two pairs of bf16, each rounded once; subnormal inputs count.
+__device__ __forceinline__ uint32_t multiply_bf16_pairs(uint32_t x, uint32_t y) {
+#ifdef CUDA_ON_CPU
+  const auto rounded = [](float product) {
+    return uint32_t{__bfloat16_as_ushort(__float2bfloat16_rn(product))};
+  };
+  const auto low = [](uint32_t v) { return cuda_on_cpu::float_of(v << 16); };
+  const auto high = [](uint32_t v) { return cuda_on_cpu::float_of(v & 0xffff0000U); };
+  return rounded(low(x) * low(y)) | rounded(high(x) * high(y)) << 16;
+#else
+  uint32_t product;
+  asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(product) : "r"(x), "r"(y), "r"(0x80008000U));
+  return product;
+#endif
+}
+
 }  // namespace lapidary::cuda

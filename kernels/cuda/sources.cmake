@@ -1,5 +1,6 @@
 # What every build of the CUDA backend is made of; relative to this folder.
 set(cuda_sources
+  attention.cu
   ceilings.cpp
   cuda_backend.cpp
   device_memory.cpp
@@ -8,6 +9,7 @@ set(cuda_sources
   moe_route.cu
   norm.cu
   pack.cpp
+  qkv.cu
   recordings.cpp
   rows.cu
   staging.cpp

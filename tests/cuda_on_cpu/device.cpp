@@ -9,8 +9,9 @@ namespace cuda_on_cpu {
 namespace {
 
 constexpr size_t kSharedBytes = 48 * 1024;         // of a block that has not asked for more
-constexpr size_t kSharedBytesOptIn = 227 * 1024;
 constexpr int kMultiprocessors = 4;
+
+size_t shared_bytes_opt_in = 227 * 1024;
 
 cudaError_t last_error = cudaSuccess;
 
@@ -32,6 +33,8 @@ bool fits_device(const cudaLaunchConfig_t& config) {
 
 }  // namespace
 
+void set_shared_opt_in(size_t bytes) { shared_bytes_opt_in = bytes; }
+
 cudaError_t returned(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
   return error;
@@ -39,7 +42,7 @@ cudaError_t returned(cudaError_t error) {
 
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-  if (value < 0 || static_cast<size_t>(value) > kSharedBytesOptIn) {
+  if (value < 0 || static_cast<size_t>(value) > shared_bytes_opt_in) {
     return returned(cudaErrorInvalidValue);
   }
   shared_bytes_asked_for()[kernel] = static_cast<size_t>(value);
@@ -114,7 +117,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   size_t free_bytes = 0;
   cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
   properties->sharedMemPerBlock = kSharedBytes;
-  properties->sharedMemPerBlockOptin = kSharedBytesOptIn;
+  properties->sharedMemPerBlockOptin = shared_bytes_opt_in;
   properties->multiProcessorCount = kMultiprocessors;
   properties->major = 8;
   properties->minor = 0;

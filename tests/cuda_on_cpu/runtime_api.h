@@ -187,6 +187,9 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 
 namespace cuda_on_cpu {
 
+// How much shared memory a block may ask for: devices differ (99 to 227 KiB; at first the latter).
+void set_shared_opt_in(size_t bytes);
+
 // Work of a stream: done at once, or recorded if the stream is captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);

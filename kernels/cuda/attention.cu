@@ -1,0 +1,329 @@
+// attention over paged KV: tensor cores for all of it, as attention_tile.cuh says; here is who does
+// what, in at most three launches.
+//
+//   decode_kernel   Sequences with one query. A block walks a list of (sequence, segment of its
+//                   keys, kv head); the grid is what the device holds at a time, whatever the
+//                   contexts, so a recorded step stays right when they grow. A sequence of one
+//                   segment is written to `out` at once.
+//   combine_kernel  Joins the segments of the other sequences in their order: a warp for each
+//                   (sequence, head, 128 dims). Not launched where no sequence can have two.
+//   prefill_kernel  Sequences with several queries: a block for each tile of rows and kv head, the
+//                   last tiles of a sequence, which see most keys, first. Not launched in a batch
+//                   of one query each.
+//
+// Rows of a tile are (query, head of the group) pairs, so that K and V are read once for a whole
+// group. A row's result depends on its own sequence alone: on its keys, and on whether the sequence
+// brings one query or more.
+//
+// Decode is bound by memory: 2 bytes x 2 x 256 a key and kv head on sliding layers, 2 bytes x
+// (128 + 512) on global ones with V stored once. By arithmetic at 4.3 TB/s: 26B, window 1024,
+// batch 256: 2.15 GB, 499 us; 32K positions, batch 1, global: 84 MB, 20 us in 128 segments of 512
+// keys for 132 multiprocessors. Partial results are written and read once, rows / keys of a segment
+// of the bytes of K and V (group 8, V once: 2.5 % at 512 keys). One multiprocessor's share of
+// the bandwidth is 33 GB/s = 19 bytes a clock; with a microsecond of latency 33 KB must be on
+// their way: a stage of 32 keys is 32 to 40 KB, and two or three blocks are resident. The products
+// of a padded tile of 16 rows take less than half of that time.
+//
+// Prefill is bound by the tensor cores, which mma.sync reaches at about 62 % of what wgmma would
+// (2540 of 4096 flop a clock), or by the reads of shared memory at 128 bytes a clock. Clocks a tile:
+//   256, 128 rows x 64 keys: products 8.4 Mflop, 3300; reads (16 + 16 a step of 8 products) 2050
+//        for the scores, 1280 for the sums: balanced.
+//   512, 64 rows x 32 keys: products 4.2 Mflop, 1650; reads (4 + 4 a step of 2) 2050 + 640.
+//        Reads of q are half of that; q does not fit into registers beside 128 sums.
+// Bytes from L2: 128 rows x 64 keys are 128 flop a byte, 3 TB/s at 400 TFLOP/s.
+#include "kernels/check.h"
+#include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/cuda_backend.h"
+
+namespace lapidary::cuda {
+namespace {
+
+constexpr int kMaxGroup = 16;
+
+// --- decode ---
+
+// The parts that a decoding sequence is cut into.
+struct SegmentCount {
+  const AttentionView& view;
+
+  __device__ __forceinline__ int operator()(int sequence) const {
+    const int row = view.query_start[sequence];
+    if (view.query_start[sequence + 1] - row != 1) return 0;
+    return segments_of(view.positions[row], view).count;
+  }
+};
+
+template <class T>
+__global__ void __launch_bounds__(T::kThreads, T::kResident)
+    decode_kernel(const AttentionView view) {
+  DYNAMIC_SHARED(Bits128, shared);
+  const SegmentCount count{view};
+  const WorkList list = list_work(view.n_seqs, count);
+  for (int item = static_cast<int>(blockIdx.x); item < list.total * view.n_kv_heads;
+       item += static_cast<int>(gridDim.x)) {
+    const WorkPlace place = find_work(list, item / view.n_kv_heads, count);
+    const int token = view.query_start[place.sequence];
+    const int position = view.positions[token];
+    const RowTile tile{place.sequence, item % view.n_kv_heads, token, position, 0, view.group};
+    const Segments segments = segments_of(position, view);
+    const KeyRange keys = segments.at(place.index);
+    const bool is_whole = segments.count == 1;
+    const int64_t slot = (int64_t{place.sequence} * view.slots + place.index) * view.n_heads +
+                         tile.kv_head * view.group;
+    const int64_t first_head = int64_t{token} * view.n_heads + tile.kv_head * view.group;
+    attend<T>(view, tile, keys, shared,
+              [&](int row, int dim, float x, float y, float max, float sum) {
+                if (is_whole) {
+                  const float scale = 1.0F / sum;
+                  *reinterpret_cast<uint32_t*>(view.out + (first_head + row) * T::kHeadDim + dim) =
+                      bf16_pair(x * scale, y * scale);
+                  return;
+                }
+                float* to = view.partial_sums + (slot + row) * T::kHeadDim + dim;
+                *reinterpret_cast<float2*>(to) = make_float2(x, y);
+                if (dim == 0) view.partial_stats[slot + row] = {max, sum};
+              });
+    __syncthreads();
+  }
+}
+
+constexpr int kCombinedDims = 128;  // of a warp, 4 a thread
+
+template <int kHeadDim>
+__global__ void combine_kernel(const AttentionView view) {
+  constexpr int kSlices = kHeadDim > kCombinedDims ? kHeadDim / kCombinedDims : 1;
+  const int lane = static_cast<int>(threadIdx.x);
+  const int sequence = static_cast<int>(blockIdx.y);
+  const int head = static_cast<int>(blockIdx.x) / kSlices;
+  const int dim = static_cast<int>(blockIdx.x) % kSlices * kCombinedDims + 4 * lane;
+  const int token = view.query_start[sequence];
+  if (view.query_start[sequence + 1] - token != 1) return;
+  const int n = segments_of(view.positions[token], view).count;
+  if (n == 1) return;
+
+  const int64_t first = int64_t{sequence} * view.slots * view.n_heads + head;
+  const PartialStats* stats = view.partial_stats + first;
+  const float* sums = view.partial_sums + first * kHeadDim + dim;
+  float max = kNoMaximum;
+  for (int i = lane; i < n; i += kWarpSize) max = fmaxf(max, stats[i * view.n_heads].max);
+  max = warp_max(max);
+  if (dim >= kHeadDim) return;
+  float total = 0.0F;
+  float4 all = {0.0F, 0.0F, 0.0F, 0.0F};
+#pragma unroll 8
+  for (int i = 0; i < n; ++i) {
+    const PartialStats of = stats[i * view.n_heads];
+    const float4 x =
+        *reinterpret_cast<const float4*>(sums + int64_t{i} * view.n_heads * kHeadDim);
+    const float weight = exp2_approximate(of.max - max);
+    total += weight * of.sum;
+    all.x += weight * x.x;
+    all.y += weight * x.y;
+    all.z += weight * x.z;
+    all.w += weight * x.w;
+  }
+  const float scale = 1.0F / total;
+  uint2 out;
+  out.x = bf16_pair(all.x * scale, all.y * scale);
+  out.y = bf16_pair(all.z * scale, all.w * scale);
+  *reinterpret_cast<uint2*>(view.out + (int64_t{token} * view.n_heads + head) * kHeadDim + dim) =
+      out;
+}
+
+// --- prefill ---
+
+// The tiles of rows of a sequence with several queries.
+template <int kRows>
+struct TileCount {
+  const AttentionView& view;
+
+  __device__ __forceinline__ int operator()(int sequence) const {
+    const int n = view.query_start[sequence + 1] - view.query_start[sequence];
+    return n > 1 ? (n * view.group + kRows - 1) / kRows : 0;
+  }
+};
+
+template <class T>
+__global__ void __launch_bounds__(T::kThreads, T::kResident)
+    prefill_kernel(const AttentionView view) {
+  DYNAMIC_SHARED(Bits128, shared);
+  const TileCount<T::kRows> count{view};
+  const WorkList list = list_work(view.n_seqs, count);
+  const int item = static_cast<int>(blockIdx.x) / view.n_kv_heads;
+  if (item >= list.total) return;
+  const WorkPlace place = find_work(list, list.total - 1 - item, count);
+  const int token = view.query_start[place.sequence];
+  const int n_rows = (view.query_start[place.sequence + 1] - token) * view.group;
+  const int position = view.positions[token];
+  const int first_row = place.index * T::kRows;
+  const RowTile tile{place.sequence,
+                     static_cast<int>(blockIdx.x) % view.n_kv_heads,
+                     token,
+                     position,
+                     first_row,
+                     min(T::kRows, n_rows - first_row)};
+  const int first_query = position + first_row / view.group;
+  const int last_query = position + (first_row + tile.n_rows - 1) / view.group;
+  const KeyRange keys{first_visible(first_query, view.window), last_query};
+  attend<T>(view, tile, keys, shared, [&](int row, int dim, float x, float y, float, float sum) {
+    const int packed = first_row + row;
+    const int64_t head = (int64_t{token} + packed / view.group) * view.n_heads +
+                         tile.kv_head * view.group + packed % view.group;
+    const float scale = 1.0F / sum;
+    *reinterpret_cast<uint32_t*>(view.out + head * T::kHeadDim + dim) =
+        bf16_pair(x * scale, y * scale);
+  });
+}
+
+// --- launches ---
+
+struct Launcher {
+  AttentionView view;
+  int n_tokens, max_keys, n_multiprocessors;
+  int64_t shared_limit;  // bytes that a block may ask for
+  cudaStream_t stream;
+  Workspace* workspace;
+};
+
+// Segments of a sequence at most.
+int most_segments(const Launcher& l) {
+  const int64_t in_context = div_up(l.max_keys, kSegmentKeys);
+  const int64_t in_window = l.view.window == 0 ? l.view.max_segments
+                                               : div_up(l.view.window - 1, kSegmentKeys) + 1;
+  return static_cast<int>(std::min({in_context, in_window, int64_t{l.view.max_segments} + 1}));
+}
+
+template <class T>
+void launch_decode(Launcher& l) {
+  AttentionView& view = l.view;
+  view.slots = most_segments(l);
+  if (view.slots > 1) {
+    const int64_t n = int64_t{view.n_seqs} * view.slots * view.n_heads;
+    view.partial_sums = l.workspace->take<float>(n * T::kHeadDim);
+    view.partial_stats = l.workspace->take<PartialStats>(n);
+  }
+  const int64_t items = int64_t{view.n_seqs} * view.slots * view.n_kv_heads;
+  const int64_t held = int64_t{l.n_multiprocessors} * T::kResident;
+  launch(decode_kernel<T>,
+         {.grid = dim3(static_cast<unsigned>(std::min(items, held))),
+          .block = dim3(T::kThreads),
+          .shared_bytes = T::kSharedBytes,
+          .stream = l.stream},
+         view);
+  if (view.slots == 1) return;
+  constexpr int kSlices = std::max(T::kHeadDim / kCombinedDims, 1);
+  launch(combine_kernel<T::kHeadDim>,
+         {.grid = dim3(static_cast<unsigned>(view.n_heads * kSlices),
+                       static_cast<unsigned>(view.n_seqs)),
+          .block = dim3(kWarpSize),
+          .stream = l.stream},
+         view);
+}
+
+template <class T>
+void launch_prefill(const Launcher& l) {
+  // Each sequence with several queries has one tile that is not full at most.
+  const int64_t not_full = std::min(l.view.n_seqs, l.n_tokens / 2);
+  const int64_t tiles = int64_t{l.n_tokens} * l.view.group / T::kRows + not_full;
+  launch(prefill_kernel<T>,
+         {.grid = dim3(static_cast<unsigned>(tiles * l.view.n_kv_heads)),
+          .block = dim3(T::kThreads),
+          .shared_bytes = T::kSharedBytes,
+          .stream = l.stream},
+         l.view);
+}
+
+template <int kHeadDim, bool kVOnce, typename Page>
+void launch_for(Launcher& l) {
+  using Decode = AttentionTile<kHeadDim, kVOnce, Page, decode_shape<kHeadDim, kVOnce, Page>()>;
+  using Wide = AttentionTile<kHeadDim, kVOnce, Page, prefill_shape<kHeadDim, kVOnce, true>()>;
+  using Narrow = AttentionTile<kHeadDim, kVOnce, Page, prefill_shape<kHeadDim, kVOnce, false>()>;
+  if (l.n_tokens > l.view.n_seqs) {
+    if (static_cast<int64_t>(Wide::kSharedBytes) <= l.shared_limit) {
+      launch_prefill<Wide>(l);
+    } else {
+      launch_prefill<Narrow>(l);
+    }
+  }
+  if (l.view.n_seqs > 1 || l.n_tokens == 1) launch_decode<Decode>(l);
+}
+
+template <int kHeadDim>
+void launch_head(Launcher& l, bool v_once, DType pages) {
+  if constexpr (kHeadDim != 256) {
+    if (v_once) {
+      return pages == DType::bf16 ? launch_for<kHeadDim, true, bf16>(l)
+                                  : launch_for<kHeadDim, true, fp8>(l);
+    }
+  }
+  CHECK(!v_once);
+  return pages == DType::bf16 ? launch_for<kHeadDim, false, bf16>(l)
+                              : launch_for<kHeadDim, false, fp8>(l);
+}
+
+void check_shapes(const AttentionArgs& args, int64_t n) {
+  const int64_t d = args.head_dim;
+  const int64_t n_seqs = args.query_start.dim(0) - 1;
+  const int64_t pages = args.k_pages.dim(0);
+  const int64_t key_width = args.k_pages.dim(3);
+  const DType dtype = args.k_pages.dtype;
+  CHECK(args.n_kv_heads > 0 && args.n_heads % args.n_kv_heads == 0);
+  CHECK(args.n_heads / args.n_kv_heads <= kMaxGroup);
+  CHECK(dtype == DType::bf16 || dtype == DType::f8e4m3);
+  CHECK(n_seqs > 0 && n >= n_seqs && args.max_keys > 0);
+  expect_shape(args.q, DType::bf16, {n, args.n_heads * d});
+  expect_shape(args.out, DType::bf16, {n, args.n_heads * d});
+  expect_shape(args.positions, DType::i32, {n});
+  expect_shape(args.query_start, DType::i32, {n_seqs + 1});
+  expect_shape(args.block_start, DType::i32, {n_seqs + 1});
+  CHECK(args.block_table.dtype == DType::i32);
+  expect_shape(args.k_pages, dtype, {pages, args.n_kv_heads, kPageSize, key_width});
+  expect_shape(args.v_pages, dtype, {pages, args.n_kv_heads, kPageSize, d});
+  CHECK(pages * args.n_kv_heads * kPageSize <= INT32_MAX);
+  CHECK(key_width == d || (key_width < d && (d != 512 || key_width == 128)));
+}
+
+}  // namespace
+
+void CudaBackend::attention(const AttentionArgs& args) {
+  const int64_t n = args.q.dim(0);
+  check_shapes(args, n);
+  workspace_.clear();
+  int shared_limit = 0;
+  CUDA_CHECK(cudaDeviceGetAttribute(&shared_limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+  const int64_t key_width = args.k_pages.dim(3);
+  const bool v_once = key_width < args.head_dim;
+  Launcher l{};
+  l.view = {.q = static_cast<const bf16*>(args.q.data),
+            .k_pages = static_cast<const Bits128*>(args.k_pages.data),
+            .v_pages = static_cast<const Bits128*>(args.v_pages.data),
+            .positions = args.positions.as<int32_t>(),
+            .query_start = args.query_start.as<int32_t>(),
+            .block_start = args.block_start.as<int32_t>(),
+            .block_table = args.block_table.as<int32_t>(),
+            .out = static_cast<bf16*>(args.out.data),
+            .n_seqs = static_cast<int>(args.query_start.dim(0) - 1),
+            .n_heads = args.n_heads,
+            .n_kv_heads = args.n_kv_heads,
+            .group = args.n_heads / args.n_kv_heads,
+            .window = args.window,
+            .n_angles = static_cast<int>(key_width / 2),
+            .key_chunks = static_cast<int>(key_width * dtype_bytes(args.k_pages.dtype) / 16),
+            .max_segments = std::max(8, 128 / args.n_kv_heads)};
+  l.n_tokens = static_cast<int>(n);
+  l.max_keys = args.max_keys;
+  l.n_multiprocessors = n_multiprocessors_;
+  l.shared_limit = shared_limit;
+  l.stream = stream_;
+  l.workspace = &workspace_;
+  switch (args.head_dim) {
+    case 16: return launch_head<16>(l, v_once, args.k_pages.dtype);
+    case 32: return launch_head<32>(l, v_once, args.k_pages.dtype);
+    case 64: return launch_head<64>(l, v_once, args.k_pages.dtype);
+    case 256: return launch_head<256>(l, v_once, args.k_pages.dtype);
+    case 512: return launch_head<512>(l, v_once, args.k_pages.dtype);
+    default: CHECK(false);
+  }
+}
+
+}  // namespace lapidary::cuda
