@@ -10,10 +10,12 @@
 namespace lapidary::reference {
 
 // keys and values: [n_keys][head_dim] of one kv head. Sees keys (position - window, position].
+// weight_rounding: relative rounding of each softmax weight before it meets a value; the errors
+// of many weights behave like a random walk.
 inline std::vector<Bounded> attend(const float* q, bool round_q,
                                    const std::vector<std::vector<float>>& keys,
                                    const std::vector<std::vector<float>>& values, int position,
-                                   int window) {
+                                   int window, double weight_rounding = 0) {
   const auto head_dim = static_cast<int64_t>(keys[0].size());
   const int first = window > 0 ? std::max(0, position - window + 1) : 0;
   std::vector<double> scores;
@@ -30,11 +32,15 @@ inline std::vector<Bounded> attend(const float* q, bool round_q,
   const double steps = std::sqrt(static_cast<double>(scores.size()));
   for (int64_t d = 0; d < head_dim; ++d) {
     double magnitude = 0;
+    double squares = 0;
     for (size_t j = 0; j < scores.size(); ++j) {
-      out[d].value += scores[j] / sum * values[first + j][d];
-      magnitude += scores[j] / sum * std::fabs(values[first + j][d]);
+      const double term = scores[j] / sum * values[first + j][d];
+      out[d].value += term;
+      magnitude += std::fabs(term);
+      squares += term * term;
     }
-    out[d].error = (2 * score_error + kUnit * (16 + 2 * steps)) * magnitude;
+    out[d].error = (2 * score_error + kUnit * (16 + 2 * steps)) * magnitude +
+                   weight_rounding * std::min(magnitude, 4 * std::sqrt(squares));
   }
   return out;
 }

@@ -1,0 +1,161 @@
+// attention of the CUDA backend against the plain twin.
+#include "tests/reference/attention.h"
+
+#include "tests/cuda/paged_batch.h"
+#include "tests/cuda/schedules.h"
+
+namespace lapidary {
+namespace {
+
+constexpr double kWeightRounding = 1.0 / 256;  // weights become bf16
+
+// V stored once with this many angles, by head_dim and type of the pages; 0: cannot be. Turned dims
+// that fill steps of 16, and that do not.
+int angles_of(int head_dim, DType dtype) {
+  const bool is_fp8 = dtype == DType::f8e4m3;
+  switch (head_dim) {
+    case 16: return is_fp8 ? 0 : 4;
+    case 32: return is_fp8 ? 8 : 4;
+    case 64: return is_fp8 ? 24 : 12;
+    case 512: return 64;
+    default: return 0;
+  }
+}
+
+std::vector<reference::Bounded> expected_of(const PagedBatch& batch) {
+  const cases::Attention& c = batch.shape;
+  std::vector<reference::Bounded> out;
+  for (int s = 0; s < batch.n_seqs(); ++s) {
+    for (int t = batch.query_start[s]; t < batch.query_start[s + 1]; ++t) {
+      for (int head = 0; head < c.n_heads; ++head) {
+        const int kv_head = head / (c.n_heads / c.n_kv_heads);
+        const auto row = reference::attend(
+            batch.q.data() + (int64_t{t} * c.n_heads + head) * c.head_dim, false,
+            batch.keys[s][kv_head], batch.values[s][kv_head], batch.positions[t], c.window,
+            kWeightRounding);
+        for (reference::Bounded x : row) {
+          x.error += (std::fabs(x.value) + x.error) / 256;
+          out.push_back(x);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+void check(Backend& backend, const cases::Attention& c, DType dtype, int n_angles) {
+  INFO(c.name << ", head_dim " << c.head_dim << ", pages " << dtype_name(dtype) << ", angles "
+              << n_angles);
+  const PagedBatch batch = paged_batch(backend, c, dtype, n_angles, 1);
+  const auto expected = expected_of(batch);
+  each_schedule([&] {
+    const PagedBatch::Call call = batch.call(backend, 0, batch.n_seqs());
+    backend.attention(call.args);
+    require_close(from_device(backend, call.args.out), [&](int64_t i) { return expected[i]; });
+  });
+}
+
+void check_all_forms(Backend& backend, const cases::Attention& c) {
+  for (DType dtype : {DType::bf16, DType::f8e4m3}) {
+    check(backend, c, dtype, 0);
+    const int n_angles = angles_of(c.head_dim, dtype);
+    if (n_angles > 0) check(backend, c, dtype, n_angles);
+  }
+}
+
+// Shapes of the served models with few keys, so that the emulation takes seconds.
+const cases::Attention kRealHeads[] = {
+    {"sliding decode across segments", 4, 2, 256, 300, {{640, 1}, {3, 1}}},
+    {"sliding prefill, more rows than a tile", 4, 2, 256, 40, {{50, 70}, {0, 2}}},
+    {"global decode across segments", 8, 1, 512, 0, {{290, 1}}},
+    {"global prefill, more rows than a tile", 4, 1, 512, 0, {{30, 19}}},
+};
+
+}  // namespace
+
+TEST_CASE("CUDA attention equals its plain twin: windows, page edges, segments, mixed batches",
+          "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  for (const cases::Attention& c : cases::attentions()) {
+    if (c.timed || c.head_dim == 48) continue;
+    check_all_forms(*backend, c);
+  }
+}
+
+TEST_CASE("CUDA attention equals its plain twin for every group of heads", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  for (const int head_dim : {16, 32, 64}) {
+    for (const int group : {1, 2, 4, 8, 16}) {
+      check_all_forms(*backend, {"groups", 2 * group, 2, head_dim, 0, {{37, 1}, {5, 9}, {15, 1}}});
+    }
+  }
+}
+
+TEST_CASE("CUDA attention equals its plain twin for the heads of served models", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  for (const cases::Attention& c : kRealHeads) check_all_forms(*backend, c);
+}
+
+#ifdef CUDA_ON_CPU
+TEST_CASE("CUDA attention equals its plain twin on a device with 99 KiB of shared memory",
+          "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  cuda_on_cpu::set_shared_opt_in(99 * 1024);
+  for (const cases::Attention& c : kRealHeads) check_all_forms(*backend, c);
+  cuda_on_cpu::set_shared_opt_in(227 * 1024);
+}
+#endif
+
+TEST_CASE("CUDA attention of a context with more segments than a sequence may have", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  check(*backend, {"twice as long segments", 16, 16, 16, 0, {{2100, 1}}}, DType::bf16, 0);
+}
+
+TEST_CASE("CUDA attention survives scores far apart", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  PagedBatch batch =
+      paged_batch(*backend, {"large scores", 2, 1, 16, 0, {{0, 40}, {300, 1}}}, DType::bf16, 0, 3);
+  for (float& x : batch.q) x *= 256;
+  const auto expected = expected_of(batch);
+  each_schedule([&] {
+    const PagedBatch::Call call = batch.call(*backend, 0, 2);
+    backend->attention(call.args);
+    require_close(from_device(*backend, call.args.out), [&](int64_t i) { return expected[i]; });
+  });
+}
+
+TEST_CASE("CUDA attention of a sequence has the same bits alone and in a batch", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  for (const int window : {0, 300}) {
+    const cases::Attention c{"batch", 4, 2, 32, window,
+                             {{700, 1}, {0, 50}, {3, 1}, {90, 40}, {1500, 1}, {255, 1}, {256, 1}}};
+    const PagedBatch batch = paged_batch(*backend, c, DType::bf16, 0, 4);
+    PagedBatch::Call all = batch.call(*backend, 0, batch.n_seqs());
+    all.args.max_keys = 4096;  // an upper bound is enough
+    backend->attention(all.args);
+    const auto together = from_device(*backend, all.args.out);
+    for (int s = 0; s < batch.n_seqs(); ++s) {
+      INFO("window " << window << ", sequence " << s);
+      const PagedBatch::Call call = batch.call(*backend, s, s + 1);
+      backend->attention(call.args);
+      const auto row = static_cast<std::ptrdiff_t>(batch.query_start[s]) * 4 * 32;
+      const auto end = static_cast<std::ptrdiff_t>(batch.query_start[s + 1]) * 4 * 32;
+      require_same_bits(from_device(*backend, call.args.out),
+                        {together.begin() + row, together.begin() + end});
+    }
+  }
+}
+
+TEST_CASE("CUDA attention of a batch of many sequences", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  cases::Attention decode{"decode", 2, 1, 16, 0, {}};
+  cases::Attention mixed{"mixed", 2, 1, 16, 0, {}};
+  for (int s = 0; s < 70; ++s) {
+    decode.sequences.push_back({s * 7 % 300, 1});
+    mixed.sequences.push_back({s % 23, s % 3 == 1 ? 2 + s % 5 : 1});
+  }
+  check(*backend, decode, DType::bf16, 0);
+  check(*backend, mixed, DType::bf16, 0);
+}
+
+}  // namespace lapidary
