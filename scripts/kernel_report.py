@@ -66,7 +66,8 @@ def readable(kernels):
     short = []
     for name in plain:
         name = re.sub(r"^void ", "", name)
-        name = re.sub(r"\([\w:]+\)(?=-?\d)|lapidary::cuda::|\(anonymous namespace\)::", "", name)
+        name = re.sub(r"lapidary::cuda::|\(anonymous namespace\)::", "", name)
+        name = re.sub(r"\(\w+\)(?=-?\d)", "", name)  # casts of template arguments
         short.append(re.sub(r"\((?!anonymous).*$", "", name).replace("__nv_", ""))
     return short
 
