@@ -59,7 +59,10 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   *data = nullptr;
   if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
   if (bytes == 0) return cudaSuccess;
-  if (bytes > SIZE_MAX / 2 || posix_memalign(data, 256, bytes + kGuardBytes) != 0) {
+  size_t free_bytes = 0;
+  size_t total_bytes = 0;
+  cudaMemGetInfo(&free_bytes, &total_bytes);
+  if (bytes > total_bytes || posix_memalign(data, 256, bytes + kGuardBytes) != 0) {
     *data = nullptr;
     return returned(cudaErrorMemoryAllocation);
   }

@@ -37,7 +37,7 @@ std::string reason(const std::string& said) {
     if (at == std::string::npos) continue;
     const size_t begin = at + std::string(mark).size();
     std::string line = said.substr(begin, said.find('\n', begin) - begin);
-    for (const char* end : {" (", " on address", " on unknown", " for type", "; "}) {
+    for (const char* end : {" (", " 0x", " on address", " on unknown", " for type", "; "}) {
       line = line.substr(0, line.find(end));
     }
     return line;
@@ -102,11 +102,11 @@ bool check(const PlantedBug& bug) {
     if (outcome.is_caught && (words.empty() || words == kWrongResult)) words = outcome.words;
   }
   const bool is_expected = bug.needs == Needs::nothing || kSanitized;
-  const char* verdict = !all_clean                    ? "FALSE ALARM without the bug"
+  const char* verdict = !all_clean                    ? " FALSE ALARM without the bug"
                         : any_caught || !is_expected  ? ""
-                                                      : "NOT CAUGHT";
+                                                      : " NOT CAUGHT";
   if (!is_expected && !any_caught) words = "(seen only with the sanitizers)";
-  std::printf("%-54s %s  %s %s\n", bug.name.c_str(), marks.c_str(), words.c_str(), verdict);
+  std::printf("%-54s %s  %s%s\n", bug.name.c_str(), marks.c_str(), words.c_str(), verdict);
   return *verdict == '\0';
 }
 

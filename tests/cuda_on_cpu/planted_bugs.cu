@@ -57,7 +57,8 @@ enum class Exchange { right, no_barrier, no_second_barrier, shared_overrun, skip
 
 // Twice to the mirror image and one more each time: back at the same place, plus two.
 __global__ void exchange_kernel(Exchange bug, float* values) {
-  __shared__ float shared[kThreads];
+  __shared__ float cells[kThreads];
+  float* shared = cells;  // whose length the compiler has forgotten
   const int i = static_cast<int>(threadIdx.x);
   float mine = values[i];
   for (int round = 0; round < 2; ++round) {
