@@ -1,6 +1,5 @@
 // The engine's decoder on the CUDA backend against the official implementation, on tiny
 // checkpoints of every architecture; and its replayed steps against ordinary ones.
-#include "tests/cuda/schedules.h"
 #include "tests/engine/bf16_parity.h"
 
 namespace lapidary {

@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <vector>
 
-#include "tests/catch.h"
 #include "tests/engine/golden_model.h"
 #include "tests/engine/golden_outputs.h"
 #include "tests/engine/paged_run.h"
