@@ -1,25 +1,22 @@
 #include "tests/cuda_on_cpu/block.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "tests/cuda_on_cpu/context_switch.h"
+#include "tests/cuda_on_cpu/static_shared.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
-
-// Static __shared__ variables of all kernels (see cuda_runtime.h).
-extern "C" {
-extern char __start_cuda_on_cpu_shared[] __attribute__((weak));
-extern char __stop_cuda_on_cpu_shared[] __attribute__((weak));
-}
 
 namespace cuda_on_cpu {
 namespace {
@@ -36,7 +33,7 @@ constexpr uint64_t kOddConstant = 0x9e3779b97f4a7c15ULL;  // spreads the bits of
 
 constexpr unsigned kMaxPassesOfYields = 1U << 20;
 
-enum class State : uint8_t { ready, in_collective, at_barrier, exited };
+enum class State : uint8_t { running, in_collective, at_barrier, exited };
 
 struct AsyncCopy {
   void* to;
@@ -58,7 +55,8 @@ struct Fiber {
   State state = State::exited;
   const char* waits_in = nullptr;
   unsigned n_barriers = 0;  // arrived at
-  int barrier_sum = 0;      // what the last one gave
+  int barrier = 0;          // the last one, and what it gave
+  int barrier_sum = 0;
   std::vector<AsyncCopy> open_copies;
   std::deque<std::vector<AsyncCopy>> copy_groups;
 
@@ -72,7 +70,8 @@ struct Collective {
 
 struct Warp {
   unsigned live = 0;
-  std::vector<Collective> open;  // of disjoint masks
+  Collective open[32];  // of disjoint masks
+  int n_open = 0;
   void* arguments[32]{};
   unsigned n_barriers = 0;         // the most that a lane arrived at
   unsigned n_barriers_exited = 0;  // the fewest that an exited lane arrived at
@@ -88,14 +87,13 @@ struct Barrier {
 
 // The block that runs, and the order in which its threads do.
 struct Block {
-  std::deque<Fiber> fibers;  // grows to the largest block; addresses stay
+  std::vector<std::unique_ptr<Fiber>> fibers;  // grows to the largest block
   std::vector<Warp> warps;
-  std::vector<unsigned> order;
   Barrier barriers[16];
-  size_t position = 0;
+  // Who can run: in this pass, in the order of its end, and in the next one.
+  std::vector<Fiber*> now, next;
   unsigned n_threads = 0, n_live = 0;
-  bool any_ran = false;       // in this pass over the order
-  bool any_progress = false;  // other than by yield()
+  bool any_progress = false;  // in this pass, other than by yield()
   unsigned n_idle_passes = 0;
   Fiber* current = nullptr;
   Context host;
@@ -103,11 +101,12 @@ struct Block {
   const std::function<void()>* thread = nullptr;
   uint64_t random = 0;
 
-  uint64_t next_random() {
+  // Below n.
+  uint64_t next_random(uint64_t n) {
     random ^= random << 13;
     random ^= random >> 7;
     random ^= random << 17;
-    return random;
+    return (random >> 32) * n >> 32;
   }
 };
 
@@ -115,15 +114,17 @@ Block block;
 Schedule schedule;
 std::mutex one_grid_at_a_time;
 
+bool is_same(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
+
 Warp& warp_of(const Fiber& fiber) { return block.warps[fiber.number / 32]; }
 
 [[noreturn]] void deadlock() {
   std::string what = "deadlock:";
   unsigned n_named = 0;
   for (unsigned i = 0; i < block.n_threads; ++i) {
-    const Fiber& fiber = block.fibers[i];
-    if (fiber.state == State::ready || fiber.state == State::exited) continue;
-    if (n_named == 0) block.current = &block.fibers[i];
+    const Fiber& fiber = *block.fibers[i];
+    if (fiber.state == State::exited) continue;
+    if (n_named == 0) block.current = block.fibers[i].get();
     if (++n_named > 8) {
       what += " ...";
       break;
@@ -134,31 +135,30 @@ Warp& warp_of(const Fiber& fiber) { return block.warps[fiber.number / 32]; }
   fail(what.c_str());
 }
 
-void shuffle_order() {
-  for (size_t i = block.n_threads; i > 1; --i) {
-    std::swap(block.order[i - 1], block.order[block.next_random() % i]);
-  }
+void make_ready(Fiber& fiber) {
+  fiber.state = State::running;
+  block.next.push_back(&fiber);
 }
 
+// The threads that became ready during the last pass, taken from the back of `now`.
 void begin_pass() {
-  if (!block.any_ran) deadlock();
+  if (block.next.empty()) deadlock();
   block.n_idle_passes = block.any_progress ? 0 : block.n_idle_passes + 1;
   require(block.n_idle_passes < kMaxPassesOfYields, "threads wait for memory that nobody writes");
-  block.position = 0;
-  block.any_ran = block.any_progress = false;
-  if (schedule.seed > 1) shuffle_order();
+  block.any_progress = false;
+  block.now.swap(block.next);
+  if (schedule.seed == 0) std::reverse(block.now.begin(), block.now.end());
+  if (schedule.seed <= 1) return;
+  for (size_t i = block.now.size(); i > 1; --i) {
+    std::swap(block.now[i - 1], block.now[block.next_random(i)]);
+  }
 }
 
 Fiber& next_ready() {
-  while (true) {
-    while (block.position < block.n_threads) {
-      Fiber& fiber = block.fibers[block.order[block.position++]];
-      if (fiber.state != State::ready) continue;
-      block.any_ran = true;
-      return fiber;
-    }
-    begin_pass();
-  }
+  if (block.now.empty()) begin_pass();
+  Fiber& fiber = *block.now.back();
+  block.now.pop_back();
+  return fiber;
 }
 
 __attribute__((no_sanitize("thread"))) void resume(Context& from, Fiber& fiber) {
@@ -168,7 +168,7 @@ __attribute__((no_sanitize("thread"))) void resume(Context& from, Fiber& fiber) 
   from.switch_to(fiber.context);
 }
 
-// Runs others until the current thread is ready and its turn has come.
+// Runs others until the current thread has been made ready and its turn has come.
 void suspend() {
   Fiber& me = *block.current;
   resume(me.context, next_ready());
@@ -179,8 +179,9 @@ void exit_thread() {
   Warp& warp = warp_of(me);
   require(warp.n_barriers <= me.n_barriers,
           "a thread exits without a barrier at which its warp was");
-  for (const Collective& open : warp.open) {
-    require((open.mask >> me.lane() & 1U) == 0, "a thread exits though a collective waits for it");
+  for (int i = 0; i < warp.n_open; ++i) {
+    require((warp.open[i].mask >> me.lane() & 1U) == 0,
+            "a thread exits though a collective waits for it");
   }
   warp.n_barriers_exited =
       warp.any_exited ? std::min(warp.n_barriers_exited, me.n_barriers) : me.n_barriers;
@@ -195,10 +196,10 @@ void exit_thread() {
 
 void open_barrier(Barrier& at) {
   for (unsigned i = 0; i < block.n_threads; ++i) {
-    Fiber& fiber = block.fibers[i];
-    if (fiber.state != State::at_barrier || fiber.barrier_sum != &at - block.barriers) continue;
+    Fiber& fiber = *block.fibers[i];
+    if (fiber.state != State::at_barrier || fiber.barrier != &at - block.barriers) continue;
     fiber.barrier_sum = at.sum;
-    fiber.state = State::ready;
+    make_ready(fiber);
   }
   at = Barrier{};
 }
@@ -224,35 +225,33 @@ void fiber_main() {
   }
 }
 
-// Statics that the sanitizer guards have red zones between them: those bytes are not poisoned by
-// us, who therefore write unchecked.
-__attribute__((no_sanitize("address", "thread"))) void poison_static_shared() {
-  auto* begin = reinterpret_cast<volatile uint64_t*>(__start_cuda_on_cpu_shared);
-  auto* end = reinterpret_cast<volatile uint64_t*>(__stop_cuda_on_cpu_shared);
-  while (begin + 1 <= end) *begin++ = ~uint64_t{0};
-  auto* byte = reinterpret_cast<volatile char*>(begin);
-  while (byte < __stop_cuda_on_cpu_shared) *byte++ = static_cast<char>(0xff);
+#ifdef __SANITIZE_ADDRESS__
+// The red zones lie among the variables: written unchecked.
+__attribute__((no_sanitize("address"))) void poison(std::span<char> bytes) {
+  for (volatile char& byte : bytes) byte = static_cast<char>(0xff);
 }
+#else
+void poison(std::span<char> bytes) { std::memset(bytes.data(), 0xff, bytes.size()); }
+#endif
 
 void start_threads() {
-  while (block.fibers.size() < block.n_threads) block.fibers.emplace_back();
-  block.warps.assign((block.n_threads + 31) / 32, Warp{});
-  block.order.resize(block.n_threads);
+  while (block.fibers.size() < block.n_threads) block.fibers.push_back(std::make_unique<Fiber>());
+  block.warps.resize((block.n_threads + 31) / 32);
+  for (Warp& warp : block.warps) warp = Warp{};
+  for (Barrier& at : block.barriers) at = Barrier{};
+  block.now.clear();
+  block.next.clear();
   for (unsigned i = 0; i < block.n_threads; ++i) {
-    Fiber& fiber = block.fibers[i];
+    Fiber& fiber = *block.fibers[i];
     fiber.number = i;
     fiber.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
-    fiber.state = State::ready;
     fiber.n_barriers = 0;
     warp_of(fiber).live |= 1U << fiber.lane();
-    block.order[i] = schedule.seed == 1 ? block.n_threads - 1 - i : i;
+    make_ready(fiber);
   }
   block.n_live = block.n_threads;
-  block.position = 0;
-  block.any_ran = block.any_progress = false;
+  block.any_progress = true;
   block.n_idle_passes = 0;
-  for (Barrier& at : block.barriers) at = Barrier{};
-  if (schedule.seed > 1) shuffle_order();
 }
 
 // Exactly as large as the launch says, so that the address sanitizer sees the first byte beyond.
@@ -316,7 +315,10 @@ void fail(const char* what) {
 
 void* dynamic_shared() { return block.dynamic_shared; }
 
-void yield() { suspend(); }
+void yield() {
+  make_ready(*block.current);
+  suspend();
+}
 
 int barrier(const char* op, int id, unsigned n_threads, int value) {
   Fiber& me = *block.current;
@@ -332,12 +334,12 @@ int barrier(const char* op, int id, unsigned n_threads, int value) {
     at.op = op;
     at.n_threads = n_threads;
   }
-  require(std::strcmp(at.op, op) == 0 && at.n_threads == n_threads,
+  require(is_same(at.op, op) && at.n_threads == n_threads,
           "threads met at one barrier with different operations");
   ++at.arrived;
   at.sum += value;
   block.any_progress = true;
-  me.barrier_sum = id;
+  me.barrier = id;
   me.state = State::at_barrier;
   me.waits_in = op;
   if (at.arrived == (n_threads == 0 ? block.n_live : n_threads)) open_barrier(at);
@@ -354,19 +356,21 @@ void** arrive(const char* op, unsigned mask, void* arguments) {
   require((mask & mine) != 0, "a lane is not in the mask that it gives");
   require((mask & ~warp.live) == 0, "a mask names a lane that has exited or never was");
   Collective* open = nullptr;
-  for (Collective& other : warp.open) {
-    if ((other.mask & mask) == 0) continue;
-    require(other.mask == mask && std::strcmp(other.op, op) == 0,
+  for (int i = 0; i < warp.n_open; ++i) {
+    if ((warp.open[i].mask & mask) == 0) continue;
+    open = &warp.open[i];
+    require(open->mask == mask && is_same(open->op, op),
             "lanes of one warp met in different collectives");
-    open = &other;
   }
-  if (open == nullptr) open = &warp.open.emplace_back(Collective{op, mask, 0});
+  if (open == nullptr) {
+    open = &warp.open[warp.n_open++];
+    *open = {op, mask, 0};
+  }
   block.any_progress = true;
   warp.arguments[me.lane()] = arguments;
   open->arrived |= mine;
   if (open->arrived == mask) {
-    *open = warp.open.back();
-    warp.open.pop_back();
+    *open = warp.open[--warp.n_open];
     return warp.arguments;
   }
   me.state = State::in_collective;
@@ -377,11 +381,12 @@ void** arrive(const char* op, unsigned mask, void* arguments) {
 
 void release(unsigned mask) {
   Fiber& me = *block.current;
-  for (unsigned lane = 0; lane < 32; ++lane) {
-    if ((mask >> lane & 1U) != 0) block.fibers[me.number / 32 * 32 + lane].state = State::ready;
+  const unsigned first = me.number / 32 * 32;
+  for (unsigned others = mask & ~(1U << me.lane()); others != 0; others &= others - 1) {
+    make_ready(*block.fibers[first + static_cast<unsigned>(std::countr_zero(others))]);
   }
   // Who computed for all is not always the one who goes on first.
-  if (schedule.seed > 1 && (block.next_random() & 1U) != 0) suspend();
+  if (schedule.seed > 1 && block.next_random(2) != 0) yield();
 }
 
 void async_copy(void* shared, const void* global, int n, int n_read) {
@@ -429,7 +434,7 @@ void run_grid(dim3 grid, dim3 block_shape, size_t shared_bytes,
                 static_cast<unsigned>(b / grid.x / grid.y)};
     block.random = (schedule.seed + b * 2 + 1) * kOddConstant;
     shared.poison();
-    poison_static_shared();
+    for (const std::span<char> bytes : static_shared()) poison(bytes);
     run_block();
     shared.check_guard();
   }

@@ -86,6 +86,11 @@ constexpr size_t kStackBytes = 256 * 1024;
 constexpr size_t kStackBytes = 64 * 1024;
 #endif
 
+// Stacks begin at different places in their page: the same place in all would share few cache sets.
+constexpr size_t kColours = 16;
+constexpr size_t kColourBytes = 256;
+size_t n_contexts;
+
 // Who was left by the switch under way: the context that goes on learns here whose stack it was.
 Context* left;
 
@@ -99,7 +104,7 @@ Context::Context(void (*entry)()) {
   mapping_ = static_cast<char*>(mapped);
   stack_bottom_ = mapping_ + page;
   stack_bytes_ = kStackBytes;
-  char* top = mapping_ + page + kStackBytes;
+  char* top = mapping_ + page + kStackBytes - n_contexts++ % kColours * kColourBytes;
 #if defined(__x86_64__)
   // The registers of cuda_on_cpu_switch, the address that it returns to, and a null return address
   // above, so that the stack is aligned as after a call.
@@ -112,8 +117,8 @@ Context::Context(void (*entry)()) {
   stack_pointer_ = sp;
 #else
   getcontext(&registers_);
-  registers_.uc_stack.ss_sp = top - kStackBytes;
-  registers_.uc_stack.ss_size = kStackBytes;
+  registers_.uc_stack.ss_sp = mapping_ + page;
+  registers_.uc_stack.ss_size = static_cast<size_t>(top - mapping_) - page;
   makecontext(&registers_, entry, 0);
 #endif
 #ifdef __SANITIZE_THREAD__

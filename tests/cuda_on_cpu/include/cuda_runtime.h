@@ -15,8 +15,11 @@
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 #define __restrict__ __restrict
-// One section holds the static shared memory of all kernels, so that it can be poisoned.
-#define __shared__ static __attribute__((section("cuda_on_cpu_shared")))
+// Sections by which static_shared.h finds the variables.
+#define CUDA_ON_CPU_TEXT_(x) #x
+#define CUDA_ON_CPU_TEXT(x) CUDA_ON_CPU_TEXT_(x)
+#define __shared__ \
+  static __attribute__((section("cuda_on_cpu_shared_" CUDA_ON_CPU_TEXT(__COUNTER__))))
 
 #include "tests/cuda_on_cpu/atomics.h"
 #include "tests/cuda_on_cpu/block.h"
