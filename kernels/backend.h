@@ -238,6 +238,13 @@ struct Ceilings {
   double gflop_per_s = 0;  // 1e9 operations in compute_dtype(), a multiply-add counts two
 };
 
+// Which code computes a verb: for --list-kernels.
+struct KernelPath {
+  std::string verb;    // or verbs
+  std::string path;    // the instruction set, or the kind of GPU kernel
+  std::string source;  // file below kernels/
+};
+
 struct BackendOptions {
   DType compute = DType::bf16;  // bf16 or f32
   int n_threads = 0;            // 0: one a physical core this process may use
@@ -249,6 +256,7 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string description() const = 0;  // device, instruction set, threads: for the log
+  virtual std::vector<KernelPath> kernel_paths() const = 0;
   virtual DType compute_dtype() const = 0;
   virtual DType activation_dtype() const = 0;   // of every tensor marked "act" above
   // Whether K pages of k_eq_v layers hold the turned dims alone (QkvArgs).

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@
 #include <utility>
 
 #include "config/startup_error.h"
+#include "server/compute_device.h"
 #include "server/decoder_bench.h"
 #include "server/engine_options.h"
 #include "server/loaded_model.h"
@@ -185,11 +187,28 @@ void add_bench_flags(CLI::App& app, BenchOptions& options) {
   app.add_option("--random-range-ratio", options.range_ratio,
                  "Lengths vary by this share of --input-len and --output-len")
       ->check(CLI::Range(0.0, 1.0));
+  app.add_flag("--list-kernels", options.list_kernels,
+               "Print which code computes what on this device, and leave");
   app.add_option("--json", options.json_file, "Write the figures to this file as well");
 }
 
+namespace {
+
+int list_kernels(const ServeConfig& config, const std::filesystem::path& folder) {
+  const auto backend = open_backend(config, load_model_config(config, folder));
+  std::printf("%s\n\n", backend->description().c_str());
+  for (const KernelPath& kernel : backend->kernel_paths()) {
+    std::printf("%-46s %-30s kernels/%s\n", kernel.verb.c_str(), kernel.path.c_str(),
+                kernel.source.c_str());
+  }
+  return 0;
+}
+
+}  // namespace
+
 int run_bench(const ServeConfig& config, const Environment& environment,
               const BenchOptions& options) {
+  if (options.list_kernels) return list_kernels(config, model_folder(config, environment));
   if (options.n_requests.size() != options.concurrency.size()) {
     throw StartupError("--num-prompts and --max-concurrency need as many numbers each.");
   }

@@ -26,6 +26,7 @@ struct BenchOptions {
   int output_tokens = 64;
   double range_ratio = 0;  // lengths are uniform in [1 - r, 1 + r] times those
   std::string json_file;
+  bool list_kernels = false;  // print which code computes what, and leave
 };
 
 void add_bench_flags(CLI::App& app, BenchOptions& options);

@@ -27,6 +27,18 @@ std::string CpuBackend::description() const {
          (n_threads() == 1 ? " thread, " : " threads, ") + dtype_name(compute_);
 }
 
+std::vector<KernelPath> CpuBackend::kernel_paths() const {
+  const std::string isa = kernels_.name;
+  return {{"embed, gather_rows, copy_pages", isa, "cpu/rows.cpp"},
+          {"rms_norm, add_norm, moe_combine", isa, "cpu/norm.cpp"},
+          {"linear, geglu_linear, logits", isa, "cpu/linear.cpp"},
+          {"rope_table, qkv", isa, "cpu/qkv.cpp"},
+          {"attention", isa, "cpu/attention.cpp"},
+          {"moe_route, moe_ffn", isa, "cpu/moe.cpp"},
+          {"ple_inputs, ple_gate", isa, "cpu/ple.cpp"},
+          {"sample", "plain", "cpu/sample.cpp"}};
+}
+
 Ceilings CpuBackend::measure_ceilings() {
   return {.gb_per_s = read_bandwidth(n_threads(), kernels_.name),
           .gflop_per_s = peak_gflops(compute_, n_threads(), kernels_.name)};

@@ -20,6 +20,7 @@ class CpuBackend final : public Backend {
   explicit CpuBackend(const BackendOptions& options);
 
   std::string description() const override;
+  std::vector<KernelPath> kernel_paths() const override;
   DType compute_dtype() const override { return compute_; }
   DType activation_dtype() const override { return DType::f32; }
   int n_threads() const override { return pool_.n_threads(); }

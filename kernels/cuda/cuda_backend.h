@@ -20,6 +20,7 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override;
 
   std::string description() const override;
+  std::vector<KernelPath> kernel_paths() const override;  // kernel_paths.cpp
   DType compute_dtype() const override { return DType::bf16; }
   DType activation_dtype() const override { return DType::bf16; }
   int n_threads() const override { return 1; }

@@ -4,6 +4,7 @@ set(cuda_sources
   ceilings.cpp
   cuda_backend.cpp
   device_memory.cpp
+  kernel_paths.cpp
   linear.cu
   moe_ffn.cu
   moe_route.cu

@@ -1,6 +1,7 @@
 // moe_route and moe_ffn of the CUDA backend against the plain twin.
 #include "tests/reference/moe.h"
 
+#include <algorithm>
 #include <limits>
 #include <tuple>
 
@@ -251,6 +252,20 @@ TEST_CASE("CUDA moe_route yields distinct experts even for NaN, in the NaN's own
   }
 }
 
+TEST_CASE("CUDA moe_route takes an expert whose logit is NaN last", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  FileMatrix proj(40, 16, DType::bf16, 1);
+  proj.set(16 * 16 + 3, std::numeric_limits<float>::quiet_NaN());
+  Router router(*backend, proj, normals(16, 2), 32);
+  router.run(1);
+  CHECK(std::count(router.experts.begin(), router.experts.end(), 16) == 0);
+  FileMatrix two(2, 16, DType::bf16, 1);
+  two.set(3, std::numeric_limits<float>::quiet_NaN());
+  Router both(*backend, two, normals(16, 2), 2);
+  both.run(1);
+  CHECK(both.experts == std::vector<int32_t>{1, 0});
+}
+
 TEST_CASE("CUDA moe_ffn of few tokens equals its plain twin for every routing", "[cuda]") {
   const auto backend = make_cuda_backend({});
   const std::vector<cases::Moe> few = {
@@ -260,6 +275,8 @@ TEST_CASE("CUDA moe_ffn of few tokens equals its plain twin for every routing", 
       {"all places of a wide router", 2, 64, 24, 128, 8},
       {"every expert chosen by all", 8, 96, 24, 5, 5},
       {"all tokens to one expert", 8, 64, 32, 8, 1, Routing::all_to_one},
+      {"k goes round the warps of an expert", 2, 24, 328, 6, 3},
+      {"k beyond what a warp has under way", 1, 24, 296, 8, 8},
       {"tokens share experts", 7, 40, 16, 64, 8, Routing::few_experts},
   };
   for (const cases::Moe& c : few) check_experts(*backend, c);

@@ -25,6 +25,7 @@ class PlainBackend : public Backend {
   DType compute_dtype() const override { return DType::f32; }
   DType activation_dtype() const override { return DType::f32; }
   int n_threads() const override { return 1; }
+  std::vector<KernelPath> kernel_paths() const override { return {}; }
   bool stores_v_once() const override { return false; }
   int64_t free_bytes() const override { return int64_t{1} << 40; }
   Ceilings measure_ceilings() override { return {}; }
