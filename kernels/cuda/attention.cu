@@ -40,6 +40,10 @@ namespace {
 
 constexpr int kMaxGroup = 16;
 
+__device__ __forceinline__ void store_pair(bf16* to, float x, float y) {
+  *reinterpret_cast<uint32_t*>(to) = bf16_pair(x, y);
+}
+
 // --- decode ---
 
 // The parts that a decoding sequence is cut into.
@@ -71,18 +75,21 @@ __global__ void __launch_bounds__(T::kThreads, T::kResident)
     const int64_t slot = (int64_t{place.sequence} * view.slots + place.index) * view.n_heads +
                          tile.kv_head * view.group;
     const int64_t first_head = int64_t{token} * view.n_heads + tile.kv_head * view.group;
-    attend<T>(view, tile, keys, shared,
-              [&](int row, int dim, float x, float y, float max, float sum) {
-                if (is_whole) {
-                  const float scale = 1.0F / sum;
-                  *reinterpret_cast<uint32_t*>(view.out + (first_head + row) * T::kHeadDim + dim) =
-                      bf16_pair(x * scale, y * scale);
-                  return;
-                }
-                float* to = view.partial_sums + (slot + row) * T::kHeadDim + dim;
-                *reinterpret_cast<float2*>(to) = make_float2(x, y);
-                if (dim == 0) view.partial_stats[slot + row] = {max, sum};
-              });
+    attend<T>(view, tile, keys, shared, [&](int row, float max, float sum) {
+      if (!is_whole && threadIdx.x % 4 == 0 && threadIdx.x / kWarpSize % T::kDimParts == 0) {
+        view.partial_stats[slot + row] = {max, sum};
+      }
+      bf16* to = view.out + (first_head + row) * T::kHeadDim;
+      float* to_partial = view.partial_sums + (slot + row) * T::kHeadDim;
+      const float scale = 1.0F / sum;
+      return [=](int dim, float x, float y) {
+        if (is_whole) {
+          store_pair(to + dim, x * scale, y * scale);
+        } else {
+          *reinterpret_cast<float2*>(to_partial + dim) = make_float2(x, y);
+        }
+      };
+    });
     __syncthreads();
   }
 }
@@ -165,13 +172,13 @@ __global__ void __launch_bounds__(T::kThreads, T::kResident)
   const int first_query = position + first_row / view.group;
   const int last_query = position + (first_row + tile.n_rows - 1) / view.group;
   const KeyRange keys{first_visible(first_query, view.window), last_query};
-  attend<T>(view, tile, keys, shared, [&](int row, int dim, float x, float y, float, float sum) {
+  attend<T>(view, tile, keys, shared, [&](int row, float, float sum) {
     const int packed = first_row + row;
     const int64_t head = (int64_t{token} + packed / view.group) * view.n_heads +
                          tile.kv_head * view.group + packed % view.group;
+    bf16* to = view.out + head * T::kHeadDim;
     const float scale = 1.0F / sum;
-    *reinterpret_cast<uint32_t*>(view.out + head * T::kHeadDim + dim) =
-        bf16_pair(x * scale, y * scale);
+    return [=](int dim, float x, float y) { store_pair(to + dim, x * scale, y * scale); };
   });
 }
 

@@ -159,7 +159,7 @@ __device__ __forceinline__ void copy_rows(const Bits128* pages, int n_chunks,
   const int chunk = static_cast<int>(threadIdx.x) % kChunks;
   const int first = static_cast<int>(threadIdx.x) / kChunks;
   const unsigned n_keys = static_cast<unsigned>(keys.last - keys.first);
-#pragma unroll
+#pragma unroll 8
   for (int start = 0; start < T::kKeys; start += kAtOnce) {
     const int key = start + first;
     if (kAtOnce > T::kKeys && key >= T::kKeys) break;
@@ -209,7 +209,7 @@ __device__ __forceinline__ void add_products(const Bits128* query, int query_ste
   const Bits128* rows = query + lane % 16 * T::kQueryChunks;
   const int query_lane = lane / 16 ^ chunk_mask<T::kQueryChunks>(lane % 16);
   // Unrolled further, addresses would take the registers of the sums.
-  constexpr int kBlock = T::kIsSmall ? kMaxSteps : (T::kIsFp8 && T::kScoreM * T::kScoreN > 4 ? 2 : 4);
+  constexpr int kBlock = T::kIsSmall ? kMaxSteps : (T::kScoreM * T::kScoreN > 4 ? 2 : 4);
   static_assert(kMaxSteps % kBlock == 0);
 #pragma unroll 1
   for (int block = 0; block < kMaxSteps; block += kBlock) {
@@ -457,7 +457,7 @@ __device__ __forceinline__ void add_values(const Bits128* weights, const Bits128
   const Bits128* value_row = values + row * T::kValueChunks;
   const int value_lane =
       lane / 16 % T::kValueChunks ^ chunk_mask<T::kValueChunks>(row);
-#pragma unroll
+#pragma unroll 1
   for (int step = 0; step < T::kKeys / 16; ++step) {
     uint32_t a[T::kSumM][4];
 #pragma unroll
@@ -492,36 +492,29 @@ __device__ __forceinline__ void add_values(const Bits128* weights, const Bits128
 
 // --- all of it ---
 
-// to(row, dim, x, y): sums of a row in dims `dim` and `dim` + 1, of this warp.
+// to(dim, x, y): the sums of a row in dims `dim` and `dim` + 1, of this warp. sums: of the row.
 template <class T, typename To>
-__device__ __forceinline__ void for_each_pair(const Sums<T>& sums, int first_row, int first_dim,
-                                              const To& to) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
+__device__ __forceinline__ void for_each_pair(const float (&sums)[T::kSumN][4], int half,
+                                              int first_dim, const To& to) {
+  const int column = static_cast<int>(threadIdx.x) % 4;
 #pragma unroll
-  for (int m = 0; m < T::kSumM; ++m) {
-#pragma unroll
-    for (int half = 0; half < 2; ++half) {
-      const int row = first_row + 16 * m + 8 * half + lane / 4;
-#pragma unroll
-      for (int n = 0; n < T::kSumN; n += 2) {
-        const float* x = &sums[m][n][2 * half];
-        const float* y = &sums[m][n + 1][2 * half];
-        const int dim = first_dim + 8 * n;
-        if constexpr (T::kIsFp8) {
-          to(row, dim + 4 * (lane % 4), x[0], y[0]);
-          to(row, dim + 4 * (lane % 4) + 2, x[1], y[1]);
-        } else {
-          to(row, dim + 2 * (lane % 4), x[0], x[1]);
-          to(row, dim + 8 + 2 * (lane % 4), y[0], y[1]);
-        }
-      }
+  for (int n = 0; n < T::kSumN; n += 2) {
+    const float* x = &sums[n][2 * half];
+    const float* y = &sums[n + 1][2 * half];
+    const int dim = first_dim + 8 * n;
+    if constexpr (T::kIsFp8) {
+      to(dim + 4 * column, x[0], y[0]);
+      to(dim + 4 * column + 2, x[1], y[1]);
+    } else {
+      to(dim + 2 * column, x[0], x[1]);
+      to(dim + 8 + 2 * column, y[0], y[1]);
     }
   }
 }
 
-// The tile's attention over these keys: out(row, dim, x, y, max, sum) for pairs of dims of rows
-// [0, n_rows), with the softmax's maximum and sum of the row; the sums x and y are not yet divided.
-// Shared memory may be used again behind a barrier.
+// The tile's attention over these keys. out(row, max, sum) for rows [0, n_rows), with the softmax's
+// maximum and sum, returns where the row goes: to(dim, x, y), pairs of sums that are not yet
+// divided. Shared memory may be used again behind a barrier.
 template <class T, typename Out>
 __device__ __forceinline__ void attend(const AttentionView& view, const RowTile& tile,
                                        const KeyRange& keys, Bits128* shared, const Out& out) {
@@ -590,13 +583,19 @@ __device__ __forceinline__ void attend(const AttentionView& view, const RowTile&
   }
   softmax.share_end(score_row, score_key, maxima + warp % T::kKeyParts * T::kRows, last_maxima);
   __syncthreads();
-  for_each_pair<T>(sums, sum_row, sum_dim, [&](int row, int dim, float x, float y) {
-    if (row >= tile.n_rows) return;
-    float sum = 0.0F;
+  const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
 #pragma unroll
-    for (int part = 0; part < T::kKeyParts; ++part) sum += maxima[part * T::kRows + row];
-    out(row, dim, x, y, last_maxima[row], sum);
-  });
+  for (int m = 0; m < T::kSumM; ++m) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = sum_row + 16 * m + 8 * half + lane / 4;
+      if (row >= tile.n_rows) continue;
+      float sum = 0.0F;
+#pragma unroll
+      for (int part = 0; part < T::kKeyParts; ++part) sum += maxima[part * T::kRows + row];
+      for_each_pair<T>(sums[m], half, sum_dim, out(row, last_maxima[row], sum));
+    }
+  }
 }
 
 }  // namespace lapidary::cuda
