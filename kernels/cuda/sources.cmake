@@ -13,6 +13,9 @@ set(cuda_sources
   qkv.cu
   recordings.cpp
   rows.cu
+  sample.cu
+  sample_long.cu
+  sample_select.cu
   staging.cpp
   workspace.cpp
 )
