@@ -5,20 +5,28 @@
       renders generated conversations (fixed seed) with both revisions of the template, the way
       transformers does (Jinja2 with trim_blocks and lstrip_blocks), and writes one JSON line each:
       {"variant", "thinking", "preserve", "generate", "messages", "prompt"}.
+  make_prompt_goldens.py --tools TEMPLATE_LARGE TEMPLATE_SMALL [--out FILE] [--count N]
+      the same for conversations with tools; "tools" is the JSON text of the declarations. One defect
+      of the template is mended in what is expected: behind a model turn that called tools, got
+      results and said something, the template closes the turn and opens none for the answer.
   make_prompt_goldens.py --vectors FILE --out FILE
       brings published cases ([{"messages", "kwargs", "large", "small"}, ...]) into the same form,
-      for a run of the test over them (LAPIDARY_PROMPT_GOLDENS=FILE); cases with tools are left out.
+      for a run of the test over them (LAPIDARY_PROMPT_GOLDENS=FILE). Those that show what the
+      server refuses or mends are left out, by name.
 
 Needs jinja2. The prompt renderer's test compares every line byte for byte.
 """
 
 import argparse
 import json
+import lzma
 import pathlib
 import random
 
 SEED = 20260709
-DEFAULT_OUT = pathlib.Path(__file__).parent.parent / "tests/golden/prompts/conversations.jsonl"
+GOLDENS = pathlib.Path(__file__).parent.parent / "tests/golden/prompts"
+DEFAULT_OUT = GOLDENS / "conversations.jsonl"
+DEFAULT_TOOLS_OUT = GOLDENS / "tool_conversations.jsonl.xz"
 
 # Every character that Python's strip() takes away, and three that only look as if it did.
 STRIPPED = [chr(c) for c in range(0x110000) if chr(c).isspace()]
@@ -142,21 +150,82 @@ def generate(templates, count):
         yield case
 
 
+def mended(prompt, closed, case):
+    """A prompt to be answered, with the turn that the template forgets to open."""
+    if not closed.endswith("<turn|>\n"):
+        return prompt
+    empty_thought = case["variant"] == "large" and not case["thinking"]
+    return closed + "<|turn>model\n" + ("<|channel>thought\n<channel|>" if empty_thought else "")
+
+
+def generate_with_tools(templates, count):
+    import tool_conversations
+
+    rng = random.Random(SEED + 1)
+    for _ in range(count):
+        case = {
+            "variant": rng.choice(sorted(templates)),
+            "thinking": rng.random() < 0.4,
+            "preserve": rng.random() < 0.25,
+            "generate": rng.random() < 0.8,
+            "tools": tool_conversations.tools(rng),
+            "messages": tool_conversations.conversation(rng),
+        }
+
+        def render(generate, case=case):
+            return templates[case["variant"]].render(
+                messages=tool_conversations.as_template_takes_it(case["messages"]),
+                tools=json.loads(case["tools"]) if case["tools"] else None, bos_token="<bos>",
+                enable_thinking=case["thinking"], preserve_thinking=case["preserve"],
+                add_generation_prompt=generate)
+
+        closed = render(False)
+        case["prompt"] = mended(render(True), closed, case) if case["generate"] else closed
+        yield case
+
+
+def left_out(case):
+    """Why a published case is none of the server's, or nothing."""
+    if case["large"].startswith("EXC"):
+        return "an error of the template"
+    schemas = json.dumps(case["kwargs"].get("tools") or [])
+    if any(key in schemas for key in ("anyOf", "$ref", '["string", "null"]')):
+        return "a schema that is mended"
+    if any("parameters" in t["function"] and "type" not in t["function"]["parameters"]
+           for t in case["kwargs"].get("tools") or []):
+        return "parameters without a type"
+    calls = {c.get("id") for m in case["messages"] for c in m.get("tool_calls") or []}
+    if any(m["role"] == "tool" and calls and m.get("tool_call_id") not in calls
+           for m in case["messages"]):
+        return "a result that answers no call"
+    if any("tool_responses" in m for m in case["messages"]):
+        return "Google's own form of results"
+    return None
+
+
 def from_vectors(path):
     for case in json.loads(pathlib.Path(path).read_text(encoding="utf-8")):
         kwargs = case["kwargs"]
-        calls = any("tool_calls" in m or "tool_responses" in m for m in case["messages"])
-        if calls or kwargs.get("tools"):
+        if why := left_out(case):
+            print(f"left out: {case['name']}: {why}")
             continue
+        for message_ in case["messages"]:
+            for call in message_.get("tool_calls") or []:
+                call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
         for variant in ("large", "small"):
-            yield {
+            made = {
                 "variant": variant,
                 "thinking": kwargs.get("enable_thinking", False),
                 "preserve": kwargs.get("preserve_thinking", False),
                 "generate": kwargs.get("add_generation_prompt", True),
+                "tools": json.dumps(kwargs["tools"]) if kwargs.get("tools") else None,
                 "messages": case["messages"],
                 "prompt": case[variant],
             }
+            behind_content = made["prompt"].removesuffix("<|channel>thought\n")
+            if made["generate"] and behind_content.endswith("<turn|>\n"):
+                made["prompt"] = mended(made["prompt"], behind_content, made)
+            yield made
 
 
 def main():
@@ -165,7 +234,8 @@ def main():
     parser.add_argument("template_large", nargs="?")
     parser.add_argument("template_small", nargs="?")
     parser.add_argument("--vectors")
-    parser.add_argument("--out", default=DEFAULT_OUT, type=pathlib.Path)
+    parser.add_argument("--tools", action="store_true")
+    parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--count", default=2200, type=int)
     arguments = parser.parse_args()
     if arguments.vectors:
@@ -173,16 +243,18 @@ def main():
     elif arguments.template_large and arguments.template_small:
         templates = {"large": compile_template(arguments.template_large),
                      "small": compile_template(arguments.template_small)}
-        cases = generate(templates, arguments.count)
+        cases = (generate_with_tools if arguments.tools else generate)(templates, arguments.count)
     else:
         parser.error("give both templates, or --vectors")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    with arguments.out.open("w", encoding="ascii", newline="\n") as out:
+    path = arguments.out or (DEFAULT_TOOLS_OUT if arguments.tools else DEFAULT_OUT)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened = lzma.open if path.suffix == ".xz" else open
+    with opened(path, "wt", encoding="ascii", newline="\n") as out:
         n_cases = 0
         for case in cases:
             out.write(json.dumps(case, separators=(",", ":")) + "\n")
             n_cases += 1
-    print(f"{arguments.out}: {n_cases} cases")
+    print(f"{path}: {n_cases} cases")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/check.h"
+#include "server/dialect/tool_writer.h"
 #include "server/dialect/white_space.h"
 
 namespace lapidary {
@@ -14,43 +15,21 @@ namespace {
 constexpr std::string_view kChannelOpen = "<|channel>";
 constexpr std::string_view kChannelClose = "<channel|>";
 
-// Gathers pieces; adjacent texts become one, so that each is a whole byte-pair run.
-class PromptWriter {
- public:
-  void control(std::string_view name) {
-    prompt_.pieces.push_back({.is_control = true, .text = std::string(name)});
-  }
+void open_turn(std::string_view role, PromptWriter& writer) {
+  writer.control("<|turn>");
+  writer.text(role);
+  writer.text("\n");
+}
 
-  void text(std::string_view text) {
-    if (text.empty()) return;
-    if (prompt_.pieces.empty() || prompt_.pieces.back().is_control) prompt_.pieces.emplace_back();
-    prompt_.pieces.back().text += text;
-  }
+void close_turn(PromptWriter& writer) {
+  writer.control("<turn|>");
+  writer.text("\n");
+}
 
-  void open_turn(std::string_view role) {
-    control("<|turn>");
-    text(role);
-    text("\n");
-  }
-
-  void close_turn() {
-    control("<turn|>");
-    text("\n");
-  }
-
-  void open_thought() {
-    control(kChannelOpen);
-    text("thought\n");
-  }
-
-  RenderedPrompt finish(bool starts_in_thought) {
-    prompt_.starts_in_thought = starts_in_thought;
-    return std::move(prompt_);
-  }
-
- private:
-  RenderedPrompt prompt_;
-};
+void open_thought(PromptWriter& writer) {
+  writer.control(kChannelOpen);
+  writer.text("thought\n");
+}
 
 bool is_system(Role role) { return role == Role::kSystem || role == Role::kDeveloper; }
 
@@ -133,16 +112,29 @@ void write_content(const ChatMessage& message, PromptWriter& writer) {
 bool has_content(const ChatMessage& message) {
   PromptWriter probe;
   write_content(message, probe);
-  return !probe.finish(false).pieces.empty();
+  return !probe.empty();
 }
 
-using Turns = std::vector<const ChatMessage*>;
+// A message with a turn of its own, and the tools' messages that answer its calls: those that
+// directly follow it.
+struct Turn {
+  const ChatMessage* message;
+  std::span<const ChatMessage> results;
+};
 
-// A tool's message has no turn of its own: it belongs to the call it answers.
+using Turns = std::vector<Turn>;
+
 Turns turns_of(std::span<const ChatMessage> messages) {
   Turns turns;
-  for (const ChatMessage& message : messages) {
-    if (message.role != Role::kTool) turns.push_back(&message);
+  for (size_t i = 0; i < messages.size();) {
+    size_t end = i + 1;
+    while (end < messages.size() && messages[end].role == Role::kTool) ++end;
+    // A result that answers no call is not shown, as in the template.
+    if (messages[i].role != Role::kTool) {
+      const bool calls = !messages[i].tool_calls.empty();
+      turns.push_back({&messages[i], messages.subspan(i + 1, calls ? end - i - 1 : 0)});
+    }
+    i = end;
   }
   return turns;
 }
@@ -151,73 +143,132 @@ Turns turns_of(std::span<const ChatMessage> messages) {
 size_t first_after_user(const Turns& turns) {
   size_t first = 0;
   for (size_t i = 0; i < turns.size(); ++i) {
-    if (turns[i]->role == Role::kUser) first = i + 1;
+    if (turns[i].message->role == Role::kUser) first = i + 1;
   }
   return first;
 }
 
 bool is_assistant(const Turns& turns, size_t i) {
-  return i < turns.size() && turns[i]->role == Role::kAssistant;
+  return i < turns.size() && turns[i].message->role == Role::kAssistant;
 }
 
 // Assistant messages in a row share one turn.
 void write_turn_header(const Turns& turns, size_t i, PromptWriter& writer) {
   const bool shares_turn = is_assistant(turns, i) && i > 0 && is_assistant(turns, i - 1);
-  if (!shares_turn) writer.open_turn(turn_name(turns[i]->role));
+  if (!shares_turn) open_turn(turn_name(turns[i].message->role), writer);
 }
 
-void write_turn_body(const ChatMessage& message, bool show_thought, PromptWriter& writer) {
+// Of several calls with one id the last counts.
+std::string_view called_name(const ChatMessage& message, const std::string& id) {
+  std::string_view name = "unknown";
+  for (const ToolCall& call : message.tool_calls) {
+    if (call.id == id) name = call.name;
+  }
+  return name;
+}
+
+void write_result(const ChatMessage& result, std::string_view name, PromptWriter& writer) {
+  if (const std::string* text = std::get_if<std::string>(&result.content)) {
+    write_response(name, *text, writer);
+    return;
+  }
+  const auto& parts = std::get<std::vector<ChatPart>>(result.content);
+  std::string text;
+  for (const ChatPart& part : parts) text += part.text;
+  write_response(name, text, writer);
+  for (const ChatPart& part : parts) {
+    if (part.kind != PartKind::kText) writer.control(placeholder(part.kind));
+  }
+}
+
+void write_turn_body(const Turn& turn, bool show_thought, PromptWriter& writer) {
+  const ChatMessage& message = *turn.message;
   if (show_thought && !message.reasoning.empty()) {
-    writer.open_thought();
+    open_thought(writer);
     writer.text(message.reasoning);
     writer.text("\n");
     writer.control(kChannelClose);
   }
+  for (const ToolCall& call : message.tool_calls) write_call(call, writer);
+  for (const ChatMessage& result : turn.results) {
+    write_result(result, called_name(message, result.tool_call_id), writer);
+  }
   write_content(message, writer);
 }
 
-// All turns, each closed; without the last one if that stays open.
-void write_turns(const Turns& turns, bool leave_open, PromptWriter& writer) {
+// What a prompt may end with.
+enum class TurnEnd { kClosed, kBehindCall, kBehindResult };
+
+// Behind what turn `i` of a model leaves: its calls wait for results, or the results for what the
+// model says to them.
+TurnEnd end_of(const Turns& turns, size_t i) {
+  const Turn& turn = turns[i];
+  if (turn.message->tool_calls.empty()) return TurnEnd::kClosed;
+  if (turn.results.empty()) return TurnEnd::kBehindCall;
+  const bool is_last = i + 1 == turns.size();
+  return is_last && !has_content(*turn.message) ? TurnEnd::kBehindResult : TurnEnd::kClosed;
+}
+
+// All turns; without the last one if that is to be continued.
+void write_turns(const Turns& turns, const RenderOptions& options, PromptWriter& writer) {
   const size_t shown_from = first_after_user(turns);
-  const size_t n_closed = turns.size() - (leave_open ? 1 : 0);
-  for (size_t i = 0; i < n_closed; ++i) {
+  const bool leave_out_last = options.end == PromptEnd::kContinueLast;
+  const size_t n_written = turns.size() - (leave_out_last ? 1 : 0);
+  for (size_t i = 0; i < n_written; ++i) {
+    const ChatMessage& message = *turns[i].message;
     write_turn_header(turns, i, writer);
-    write_turn_body(*turns[i], i >= shown_from, writer);
-    if (!is_assistant(turns, i) || !is_assistant(turns, i + 1)) writer.close_turn();
+    const bool keeps_thought = options.preserve_thinking && !message.tool_calls.empty();
+    write_turn_body(turns[i], i >= shown_from || keeps_thought, writer);
+    const bool goes_on = is_assistant(turns, i) && is_assistant(turns, i + 1);
+    const TurnEnd end = end_of(turns, i);
+    if (end == TurnEnd::kBehindCall) {
+      writer.control("<|tool_response>");
+    } else if (end == TurnEnd::kClosed && !goes_on) {
+      close_turn(writer);
+    }
   }
 }
 
 // The last message without its end; true if that is inside its thought. It stands behind the last
 // user turn by being last, so its thought is always shown.
 bool write_open_turn(const Turns& turns, PromptWriter& writer) {
-  const ChatMessage& message = *turns.back();
+  const ChatMessage& message = *turns.back().message;
   write_turn_header(turns, turns.size() - 1, writer);
   const bool in_thought = !message.reasoning.empty() && !has_content(message);
   if (in_thought) {
-    writer.open_thought();
+    open_thought(writer);
     writer.text(message.reasoning);
   } else {
-    write_turn_body(message, true, writer);
+    write_turn_body(turns.back(), true, writer);
   }
   return in_thought;
 }
 
-void write_system_turn(const ChatMessage* message, bool enable_thinking, PromptWriter& writer) {
-  writer.open_turn("system");
-  if (enable_thinking) {
+void write_system_turn(const ChatMessage* message, const RenderOptions& options,
+                       PromptWriter& writer) {
+  open_turn("system", writer);
+  if (options.enable_thinking) {
     writer.control("<|think|>");
     writer.text("\n");
   }
   if (message != nullptr) write_system_content(message->content, writer);
-  writer.close_turn();
+  for (const ToolDeclaration& tool : options.tools) write_declaration(tool, writer);
+  close_turn(writer);
 }
 
-void write_generation_prompt(const RenderOptions& options, PromptWriter& writer) {
-  writer.open_turn("model");
+// True if the model's first token is part of a thought.
+bool write_generation_prompt(TurnEnd end, const RenderOptions& options, PromptWriter& writer) {
+  if (end == TurnEnd::kBehindCall) return false;
+  if (end == TurnEnd::kBehindResult) {
+    if (options.enable_thinking) open_thought(writer);
+    return options.enable_thinking;
+  }
+  open_turn("model", writer);
   if (options.variant == TemplateVariant::kLarge && !options.enable_thinking) {
-    writer.open_thought();
+    open_thought(writer);
     writer.control(kChannelClose);
   }
+  return false;
 }
 
 }  // namespace
@@ -232,16 +283,20 @@ RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const Render
   PromptWriter writer;
   writer.control("<bos>");
   const bool has_system = !messages.empty() && is_system(messages.front().role);
-  if (has_system || options.enable_thinking) {
-    write_system_turn(has_system ? &messages.front() : nullptr, options.enable_thinking, writer);
+  if (has_system || options.enable_thinking || !options.tools.empty()) {
+    write_system_turn(has_system ? &messages.front() : nullptr, options, writer);
   }
   const Turns turns = turns_of(messages.subspan(has_system ? 1 : 0));
-  const bool leave_open = options.end == PromptEnd::kContinueLast;
-  CHECK(!leave_open || is_assistant(turns, turns.size() - 1));
-  write_turns(turns, leave_open, writer);
-  const bool in_thought = leave_open && write_open_turn(turns, writer);
-  if (options.end == PromptEnd::kGenerate) write_generation_prompt(options, writer);
-  return writer.finish(in_thought);
+  const bool continues = options.end == PromptEnd::kContinueLast;
+  CHECK(!continues ||
+        (is_assistant(turns, turns.size() - 1) && turns.back().message->tool_calls.empty()));
+  write_turns(turns, options, writer);
+  bool in_thought = continues && write_open_turn(turns, writer);
+  if (options.end == PromptEnd::kGenerate) {
+    const TurnEnd end = turns.empty() ? TurnEnd::kClosed : end_of(turns, turns.size() - 1);
+    in_thought = write_generation_prompt(end, options, writer);
+  }
+  return {writer.take(), in_thought};
 }
 
 std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer) {

@@ -12,25 +12,27 @@
 
 #include "engine/text/tokenizer.h"
 #include "server/dialect/chat.h"
+#include "server/dialect/prompt_writer.h"
 
 namespace lapidary {
 
-struct PromptPiece {
-  bool is_control = false;
-  std::string text;  // a control token's name (`<|turn>`), or text in UTF-8, never empty
-};
-
 struct RenderedPrompt {
   std::vector<PromptPiece> pieces;  // no two texts in a row
-  // The prompt ends inside an open thought: the model's first token is reasoning. Only when
-  // PromptEnd::kContinueLast continues a message that has a thought and no content yet.
+  // The prompt ends inside an open thought: the model's first token is reasoning. So when it goes
+  // on behind a tool's result with thinking enabled, and when PromptEnd::kContinueLast continues a
+  // message that has a thought and no content yet.
   bool starts_in_thought = false;
 
   // The prompt as the official template prints it.
   std::string text() const;
 };
 
-// PromptEnd::kContinueLast REQUIRES that the last message is an assistant's. It has no counterpart
+// In one case the text is not the template's: behind a model turn that called tools, got results
+// and said something, it closes the turn and opens none for the answer (or, with thinking, only a
+// bare thought); here a model turn is opened as ever.
+//
+// PromptEnd::kContinueLast REQUIRES that the last message is an assistant's, without tool calls. It
+// has no counterpart
 // in the template; the result is the template's up to the end of that message's text, trimmed as
 // ever, and nothing behind it. With reasoning but empty content, the thought itself is continued.
 RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const RenderOptions& options);

@@ -11,6 +11,7 @@
 #include "config/utf8.h"
 #include "engine/text/tokenizer.h"
 #include "server/dialect/dialect_tokens.h"
+#include "server/dialect/tool_schema.h"
 #include "server/dialect/white_space.h"
 #include "tests/catch.h"
 
@@ -54,6 +55,7 @@ const Tokenizer& small_tokenizer() {
 
 struct Golden {
   std::vector<ChatMessage> messages;
+  std::vector<ToolDeclaration> tools;  // of `options`, set when it is rendered
   RenderOptions options;
   std::string prompt;
 };
@@ -86,15 +88,34 @@ ChatMessage message_of(const json& message) {
   } else if (content.is_string()) {
     made.content = content.get<std::string>();
   }
-  made.reasoning = message.value("reasoning", message.value("reasoning_content", ""));
+  made.reasoning = message.value("reasoning", "");
+  if (made.reasoning.empty()) made.reasoning = message.value("reasoning_content", "");
+  for (const json& call : message.value("tool_calls", json::array())) {
+    const json& function = call.at("function");
+    made.tool_calls.push_back(
+        {.id = call.value("id", ""),
+         .name = function.at("name"),
+         .arguments = json::parse(function.at("arguments").get<std::string>())});
+  }
+  made.tool_call_id = message.value("tool_call_id", "");
   return made;
 }
 
-// The committed conversations, or those of the file that LAPIDARY_PROMPT_GOLDENS names.
-std::vector<Golden> read_goldens() {
-  const char* other = std::getenv("LAPIDARY_PROMPT_GOLDENS");
-  std::ifstream file(
-      other != nullptr ? other : LAPIDARY_SOURCE_DIR "/tests/golden/prompts/conversations.jsonl");
+std::vector<ToolDeclaration> tools_of(const json& text) {
+  std::vector<ToolDeclaration> tools;
+  if (text.is_null()) return tools;
+  SchemaBudget budget;
+  for (const json& tool : json::parse(text.get<std::string>())) {
+    const json& function = tool.at("function");
+    tools.push_back({.name = function.at("name"),
+                     .description = function.value("description", ""),
+                     .parameters = shown_parameters(function.value("parameters", json()), budget)});
+  }
+  return tools;
+}
+
+std::vector<Golden> read_goldens(const std::string& path) {
+  std::ifstream file(path);
   std::vector<Golden> goldens;
   for (std::string line; std::getline(file, line);) {
     const json record = json::parse(line);
@@ -109,16 +130,39 @@ std::vector<Golden> read_goldens() {
         .preserve_thinking = record.at("preserve"),
         .end = record.at("generate") ? PromptEnd::kGenerate : PromptEnd::kClosed,
     };
+    golden.tools = tools_of(record.value("tools", json()));
     golden.prompt = record.at("prompt");
   }
-  REQUIRE((other != nullptr || goldens.size() >= 2000));
+  return goldens;
+}
+
+// The committed conversations, without tools and with, or those of the file that
+// LAPIDARY_PROMPT_GOLDENS names.
+std::vector<Golden> read_all_goldens() {
+  if (const char* other = std::getenv("LAPIDARY_PROMPT_GOLDENS")) return read_goldens(other);
+  std::vector<Golden> goldens =
+      read_goldens(LAPIDARY_SOURCE_DIR "/tests/golden/prompts/conversations.jsonl");
+  std::vector<Golden> with_tools =
+      read_goldens(LAPIDARY_BINARY_DIR "/tests/tool_conversations.jsonl");
+  REQUIRE(goldens.size() >= 2000);
+  REQUIRE(with_tools.size() >= 2000);
+  goldens.insert(goldens.end(), with_tools.begin(), with_tools.end());
   return goldens;
 }
 
 const std::vector<Golden>& goldens() {
-  static const std::vector<Golden> read = read_goldens();
+  static const std::vector<Golden> read = read_all_goldens();
   return read;
 }
+
+RenderedPrompt render(const Golden& golden, PromptEnd end) {
+  RenderOptions options = golden.options;
+  options.tools = golden.tools;
+  options.end = end;
+  return render_prompt(golden.messages, options);
+}
+
+RenderedPrompt render(const Golden& golden) { return render(golden, golden.options.end); }
 
 bool spells_control(std::string_view text) {
   for (const std::string& control : kControlStrings) {
@@ -127,9 +171,9 @@ bool spells_control(std::string_view text) {
   return false;
 }
 
-ChatMessage user(std::string text) { return {Role::kUser, std::move(text), {}}; }
+ChatMessage user(std::string text) { return {.role = Role::kUser, .content = std::move(text)}; }
 ChatMessage assistant(std::string text, std::string reasoning = {}) {
-  return {Role::kAssistant, std::move(text), std::move(reasoning)};
+  return {.role = Role::kAssistant, .content = std::move(text), .reasoning = std::move(reasoning)};
 }
 
 size_t count_control(const std::vector<int32_t>& ids) {
@@ -140,9 +184,9 @@ size_t count_control(const std::vector<int32_t>& ids) {
 
 TEST_CASE("renders every golden conversation byte for byte", "[server]") {
   for (const Golden& golden : goldens()) {
-    const RenderedPrompt prompt = render_prompt(golden.messages, golden.options);
+    const RenderedPrompt prompt = render(golden);
     REQUIRE(prompt.text() == golden.prompt);
-    REQUIRE_FALSE(prompt.starts_in_thought);
+    REQUIRE(prompt.starts_in_thought == golden.prompt.ends_with("<|channel>thought\n"));
   }
 }
 
@@ -170,7 +214,7 @@ TEST_CASE("drops the thoughts of earlier turns and keeps the last", "[server]") 
 TEST_CASE("text between two control tokens is one piece and controls stand alone", "[server]") {
   const std::set<std::string> controls(kControlStrings.begin(), kControlStrings.end());
   for (const Golden& golden : goldens()) {
-    const std::vector<PromptPiece> pieces = render_prompt(golden.messages, golden.options).pieces;
+    const std::vector<PromptPiece> pieces = render(golden).pieces;
     for (size_t i = 0; i < pieces.size(); ++i) {
       REQUIRE_FALSE(pieces[i].text.empty());
       if (pieces[i].is_control) REQUIRE(controls.count(pieces[i].text) == 1);
@@ -182,7 +226,7 @@ TEST_CASE("text between two control tokens is one piece and controls stand alone
 TEST_CASE("ids are the official ones wherever no message spells a control token", "[server]") {
   size_t n_compared = 0;
   for (const Golden& golden : goldens()) {
-    const RenderedPrompt prompt = render_prompt(golden.messages, golden.options);
+    const RenderedPrompt prompt = render(golden);
     bool spelled = false;
     for (const PromptPiece& piece : prompt.pieces) {
       spelled |= !piece.is_control && spells_control(piece.text);
@@ -197,7 +241,7 @@ TEST_CASE("ids are the official ones wherever no message spells a control token"
 
 TEST_CASE("control tokens come only from the template, whatever a message spells", "[server]") {
   for (const Golden& golden : goldens()) {
-    const RenderedPrompt prompt = render_prompt(golden.messages, golden.options);
+    const RenderedPrompt prompt = render(golden);
     size_t n_written = 0;
     for (const PromptPiece& piece : prompt.pieces) n_written += piece.is_control ? 1 : 0;
     REQUIRE(count_control(encode_prompt(prompt, small_tokenizer())) == n_written);
@@ -232,11 +276,9 @@ TEST_CASE("a continued message is the closed prompt without its end", "[server]"
   size_t n_continued = 0;
   for (const Golden& golden : goldens()) {
     if (golden.messages.empty() || golden.messages.back().role != Role::kAssistant) continue;
-    RenderOptions options = golden.options;
-    options.end = PromptEnd::kClosed;
-    const std::string closed = render_prompt(golden.messages, options).text();
-    options.end = PromptEnd::kContinueLast;
-    const RenderedPrompt open = render_prompt(golden.messages, options);
+    if (!golden.messages.back().tool_calls.empty()) continue;
+    const std::string closed = render(golden, PromptEnd::kClosed).text();
+    const RenderedPrompt open = render(golden, PromptEnd::kContinueLast);
     const std::string cut = open.starts_in_thought ? "\n<channel|><turn|>\n" : "<turn|>\n";
     REQUIRE(open.text() + cut == closed);
     ++n_continued;
