@@ -1,19 +1,20 @@
 // attention over paged KV: tensor cores for all of it, as attention_tile.cuh says; here is who does
 // what, in at most three launches.
 //
-//   decode_kernel   Sequences with one query. A block walks a list of (sequence, segment of its
-//                   keys, kv head); the grid is what the device holds at a time, whatever the
-//                   contexts, so a recorded step stays right when they grow. A sequence of one
-//                   segment is written to `out` at once.
-//   combine_kernel  Joins the segments of the other sequences in their order: a warp for each
-//                   (sequence, head, 128 dims). Not launched where no sequence can have two.
-//   prefill_kernel  Sequences with several queries: a block for each tile of rows and kv head, the
-//                   last tiles of a sequence, which see most keys, first. Not launched in a batch
-//                   of one query each.
+//   attention_kernel<.., short>  Sequences with one query, in tiles of 16 rows. A block walks a list
+//                    of (sequence, segment of its keys, kv head); the grid is what the device holds
+//                    at a time, whatever the contexts, so a recorded step stays right when they
+//                    grow. What is one segment alone is written to `out` at once.
+//   attention_kernel<.., long>   Sequences with several queries, in tiles of 64 or 128 rows, those
+//                    that see most keys first: a block for each (tile, kv head). Not launched in a
+//                    step of one query each. In a step with few queries (kFewQueries) segments are
+//                    cut here as well, and what fits into 16 rows is short.
+//   combine_kernel   Joins the segments of a row in their order: a warp for each 128 dims of a head.
+//                    Not launched where no sequence can have two segments.
 //
 // Rows of a tile are (query, head of the group) pairs, so that K and V are read once for a whole
-// group. A row's result depends on its own sequence alone: on its keys, and on whether the sequence
-// brings one query or more.
+// group. A row's result depends on its own sequence alone; but where a sequence has several queries
+// and more keys than a segment, also on whether the step has few queries or many.
 //
 // Decode is bound by memory: 2 bytes x 2 x 256 a key and kv head on sliding layers, 2 bytes x
 // (128 + 512) on global ones with V stored once. By arithmetic at 4.3 TB/s: 26B, window 1024,
@@ -38,77 +39,109 @@
 namespace lapidary::cuda {
 namespace {
 
-constexpr int kMaxGroup = 16;
+constexpr int kMaxGroup = kShortRows;
+
+// A step with this many queries beside the first of each sequence, or fewer, cuts the keys of all
+// its sequences: a short prompt behind a long context would else keep few multiprocessors busy.
+constexpr int kFewQueries = 64;
 
 __device__ __forceinline__ void store_pair(bf16* to, float x, float y) {
   *reinterpret_cast<uint32_t*>(to) = bf16_pair(x, y);
 }
 
-// --- decode ---
+// Where the partial results of a token begin.
+__device__ __forceinline__ int64_t partial_place(const AttentionView& view, int sequence,
+                                                 int64_t token) {
+  return (view.splits ? token : sequence) * view.slots * view.n_heads;
+}
 
-// The parts that a decoding sequence is cut into.
-struct SegmentCount {
-  const AttentionView& view;
-
-  __device__ __forceinline__ int operator()(int sequence) const {
-    const int row = view.query_start[sequence];
-    if (view.query_start[sequence + 1] - row != 1) return 0;
-    return segments_of(view.positions[row], view).count;
-  }
-};
-
+// A piece of work: a tile of a sequence's rows over a segment of its keys.
 template <class T>
-__global__ void __launch_bounds__(T::kThreads, T::kResident)
-    decode_kernel(const AttentionView view) {
-  DYNAMIC_SHARED(Bits128, shared);
-  const SegmentCount count{view};
-  const WorkList list = list_work(view.n_seqs, count);
-  for (int item = static_cast<int>(blockIdx.x); item < list.total * view.n_kv_heads;
-       item += static_cast<int>(gridDim.x)) {
-    const WorkPlace place = find_work(list, item / view.n_kv_heads, count);
-    const int token = view.query_start[place.sequence];
-    const int position = view.positions[token];
-    const RowTile tile{place.sequence, item % view.n_kv_heads, token, position, 0, view.group};
-    const Segments segments = segments_of(position, view);
-    const KeyRange keys = segments.at(place.index);
-    const bool is_whole = segments.count == 1;
-    const int64_t slot = (int64_t{place.sequence} * view.slots + place.index) * view.n_heads +
-                         tile.kv_head * view.group;
-    const int64_t first_head = int64_t{token} * view.n_heads + tile.kv_head * view.group;
-    attend<T>(view, tile, keys, shared, [&](int row, float max, float sum) {
-      if (!is_whole && threadIdx.x % 4 == 0 && threadIdx.x / kWarpSize % T::kDimParts == 0) {
-        view.partial_stats[slot + row] = {max, sum};
+__device__ __forceinline__ void attend_piece(const AttentionView& view, const SequenceWork& work,
+                                             const WorkPlace& place, int kv_head,
+                                             Bits128* shared) {
+  const int segment = place.index % work.segments.count;
+  const int first_row = place.index / work.segments.count * T::kRows;
+  const RowTile tile{place.sequence, kv_head,   work.token,
+                     work.position,  first_row, min(T::kRows, work.n_rows - first_row)};
+  const int first_query = work.position + first_row / view.group;
+  const int last_query = work.position + (first_row + tile.n_rows - 1) / view.group;
+  const KeyRange keys =
+      work.segments.at(segment, {first_visible(first_query, view.window), last_query});
+  const bool is_whole = work.segments.count == 1;
+  attend<T>(view, tile, keys, shared, [&](int row, float max, float sum) {
+    const int packed = first_row + row;
+    const int64_t token = tile.first_token + packed / view.group;
+    const int head = kv_head * view.group + packed % view.group;
+    bf16* to = view.out + (token * view.n_heads + head) * T::kHeadDim;
+    const int64_t slot =
+        partial_place(view, tile.sequence, token) + int64_t{segment} * view.n_heads + head;
+    float* to_partial = view.partial_sums + slot * T::kHeadDim;
+    if (!is_whole && threadIdx.x % 4 == 0 && threadIdx.x / kWarpSize % T::kDimParts == 0) {
+      view.partial_stats[slot] = {max, sum};
+    }
+    const float scale = 1.0F / sum;
+    return [=](int dim, float x, float y) {
+      if (is_whole) {
+        store_pair(to + dim, x * scale, y * scale);
+      } else {
+        *reinterpret_cast<float2*>(to_partial + dim) = make_float2(x, y);
       }
-      bf16* to = view.out + (first_head + row) * T::kHeadDim;
-      float* to_partial = view.partial_sums + (slot + row) * T::kHeadDim;
-      const float scale = 1.0F / sum;
-      return [=](int dim, float x, float y) {
-        if (is_whole) {
-          store_pair(to + dim, x * scale, y * scale);
-        } else {
-          *reinterpret_cast<float2*>(to_partial + dim) = make_float2(x, y);
-        }
-      };
-    });
+    };
+  });
+}
+
+template <class T, bool kShort>
+__global__ void __launch_bounds__(T::kThreads, T::kResident)
+    attention_kernel(const AttentionView view) {
+  DYNAMIC_SHARED(Bits128, shared);
+  const auto count = [&](int s) { return work_of<kShort>(view, s).pieces(); };
+  const WorkList list = list_work(view.n_seqs, count);
+  // A loop would take registers that the sums of a long tile need.
+  constexpr bool kLoops = kShort;
+  int item = static_cast<int>(blockIdx.x);
+  while (item < list.total * view.n_kv_heads) {
+    const WorkPlace place = find_work(list, list.total - 1 - item / view.n_kv_heads, count);
+    attend_piece<T>(view, work_of<kShort>(view, place.sequence), place, item % view.n_kv_heads,
+                    shared);
+    if (!kLoops) return;
     __syncthreads();
+    item += static_cast<int>(gridDim.x);
   }
 }
 
+// --- segments ---
+
 constexpr int kCombinedDims = 128;  // of a warp, 4 a thread
+
+// The sequence that a token is of, found by a warp; -1: of none.
+__device__ __forceinline__ int sequence_of(const AttentionView& view, int token) {
+  for (int first = 0; first < view.n_seqs; first += kWarpSize) {
+    const int s = first + static_cast<int>(threadIdx.x) % kWarpSize;
+    const bool is_here =
+        s < view.n_seqs && view.query_start[s] <= token && token < view.query_start[s + 1];
+    const unsigned found = __ballot_sync(kAllLanes, is_here);
+    if (found != 0) return first + __ffs(static_cast<int>(found)) - 1;
+  }
+  return -1;
+}
 
 template <int kHeadDim>
 __global__ void combine_kernel(const AttentionView view) {
   constexpr int kSlices = kHeadDim > kCombinedDims ? kHeadDim / kCombinedDims : 1;
   const int lane = static_cast<int>(threadIdx.x);
-  const int sequence = static_cast<int>(blockIdx.y);
   const int head = static_cast<int>(blockIdx.x) / kSlices;
   const int dim = static_cast<int>(blockIdx.x) % kSlices * kCombinedDims + 4 * lane;
-  const int token = view.query_start[sequence];
-  if (view.query_start[sequence + 1] - token != 1) return;
-  const int n = segments_of(view.positions[token], view).count;
-  if (n == 1) return;
+  int sequence = static_cast<int>(blockIdx.y);
+  if (view.splits) sequence = sequence_of(view, sequence);
+  if (sequence < 0) return;
+  SequenceWork work = work_of<true>(view, sequence);
+  if (work.n_tiles == 0 && view.splits) work = work_of<false>(view, sequence);
+  const int n = work.segments.count;
+  if (work.n_tiles == 0 || n == 1) return;
+  const int64_t token = view.splits ? static_cast<int>(blockIdx.y) : work.token;
 
-  const int64_t first = int64_t{sequence} * view.slots * view.n_heads + head;
+  const int64_t first = partial_place(view, sequence, token) + head;
   const PartialStats* stats = view.partial_stats + first;
   const float* sums = view.partial_sums + first * kHeadDim + dim;
   float max = kNoMaximum;
@@ -133,53 +166,7 @@ __global__ void combine_kernel(const AttentionView view) {
   uint2 out;
   out.x = bf16_pair(all.x * scale, all.y * scale);
   out.y = bf16_pair(all.z * scale, all.w * scale);
-  *reinterpret_cast<uint2*>(view.out + (int64_t{token} * view.n_heads + head) * kHeadDim + dim) =
-      out;
-}
-
-// --- prefill ---
-
-// The tiles of rows of a sequence with several queries.
-template <int kRows>
-struct TileCount {
-  const AttentionView& view;
-
-  __device__ __forceinline__ int operator()(int sequence) const {
-    const int n = view.query_start[sequence + 1] - view.query_start[sequence];
-    return n > 1 ? (n * view.group + kRows - 1) / kRows : 0;
-  }
-};
-
-template <class T>
-__global__ void __launch_bounds__(T::kThreads, T::kResident)
-    prefill_kernel(const AttentionView view) {
-  DYNAMIC_SHARED(Bits128, shared);
-  const TileCount<T::kRows> count{view};
-  const WorkList list = list_work(view.n_seqs, count);
-  const int item = static_cast<int>(blockIdx.x) / view.n_kv_heads;
-  if (item >= list.total) return;
-  const WorkPlace place = find_work(list, list.total - 1 - item, count);
-  const int token = view.query_start[place.sequence];
-  const int n_rows = (view.query_start[place.sequence + 1] - token) * view.group;
-  const int position = view.positions[token];
-  const int first_row = place.index * T::kRows;
-  const RowTile tile{place.sequence,
-                     static_cast<int>(blockIdx.x) % view.n_kv_heads,
-                     token,
-                     position,
-                     first_row,
-                     min(T::kRows, n_rows - first_row)};
-  const int first_query = position + first_row / view.group;
-  const int last_query = position + (first_row + tile.n_rows - 1) / view.group;
-  const KeyRange keys{first_visible(first_query, view.window), last_query};
-  attend<T>(view, tile, keys, shared, [&](int row, float, float sum) {
-    const int packed = first_row + row;
-    const int64_t head = (int64_t{token} + packed / view.group) * view.n_heads +
-                         tile.kv_head * view.group + packed % view.group;
-    bf16* to = view.out + head * T::kHeadDim;
-    const float scale = 1.0F / sum;
-    return [=](int dim, float x, float y) { store_pair(to + dim, x * scale, y * scale); };
-  });
+  *reinterpret_cast<uint2*>(view.out + (token * view.n_heads + head) * kHeadDim + dim) = out;
 }
 
 // --- launches ---
@@ -195,64 +182,82 @@ struct Launcher {
 // Segments of a sequence at most.
 int most_segments(const Launcher& l) {
   const int64_t in_context = div_up(l.max_keys, kSegmentKeys);
-  const int64_t in_window = l.view.window == 0 ? l.view.max_segments
-                                               : div_up(l.view.window - 1, kSegmentKeys) + 1;
+  const int64_t in_window = l.view.window == 0
+                                ? l.view.max_segments
+                                : div_up(l.view.window + kFewQueries, kSegmentKeys) + 1;
   return static_cast<int>(std::min({in_context, in_window, int64_t{l.view.max_segments} + 1}));
 }
 
-template <class T>
-void launch_decode(Launcher& l) {
+// Partial results take the same memory in every step of so many sequences.
+template <int kHeadDim>
+void take_partials(Launcher& l) {
   AttentionView& view = l.view;
   view.slots = most_segments(l);
-  if (view.slots > 1) {
-    const int64_t n = int64_t{view.n_seqs} * view.slots * view.n_heads;
-    view.partial_sums = l.workspace->take<float>(n * T::kHeadDim);
-    view.partial_stats = l.workspace->take<PartialStats>(n);
-  }
-  const int64_t items = int64_t{view.n_seqs} * view.slots * view.n_kv_heads;
-  const int64_t held = int64_t{l.n_multiprocessors} * T::kResident;
-  launch(decode_kernel<T>,
-         {.grid = dim3(static_cast<unsigned>(std::min(items, held))),
-          .block = dim3(T::kThreads),
-          .shared_bytes = T::kSharedBytes,
-          .stream = l.stream},
-         view);
   if (view.slots == 1) return;
-  constexpr int kSlices = std::max(T::kHeadDim / kCombinedDims, 1);
-  launch(combine_kernel<T::kHeadDim>,
-         {.grid = dim3(static_cast<unsigned>(view.n_heads * kSlices),
-                       static_cast<unsigned>(view.n_seqs)),
-          .block = dim3(kWarpSize),
-          .stream = l.stream},
-         view);
+  const int64_t n = int64_t{view.n_seqs + kFewQueries} * view.slots * view.n_heads;
+  view.partial_sums = l.workspace->take<float>(n * kHeadDim);
+  view.partial_stats = l.workspace->take<PartialStats>(n);
 }
 
-template <class T>
-void launch_prefill(const Launcher& l) {
-  // Each sequence with several queries has one tile that is not full at most.
-  const int64_t not_full = std::min(l.view.n_seqs, l.n_tokens / 2);
-  const int64_t tiles = int64_t{l.n_tokens} * l.view.group / T::kRows + not_full;
-  launch(prefill_kernel<T>,
-         {.grid = dim3(static_cast<unsigned>(tiles * l.view.n_kv_heads)),
+template <class T, bool kShort>
+void launch_pieces(const Launcher& l, int64_t blocks) {
+  launch(attention_kernel<T, kShort>,
+         {.grid = dim3(static_cast<unsigned>(blocks)),
           .block = dim3(T::kThreads),
           .shared_bytes = T::kSharedBytes,
           .stream = l.stream},
          l.view);
 }
 
+// As many blocks as the device holds, or fewer.
+template <class T>
+void launch_short(const Launcher& l) {
+  const int64_t pieces = int64_t{l.view.n_seqs} * l.view.slots * l.view.n_kv_heads;
+  launch_pieces<T, true>(l, std::min(pieces, int64_t{l.n_multiprocessors} * T::kResident));
+}
+
+// As many blocks as there can be pieces. With `more` queries beside the first of each sequence, no
+// more sequences have several, and each has one tile that is not full at most.
+template <class T>
+void launch_long(Launcher& l, int more) {
+  l.view.tile_rows = T::kRows;
+  const int64_t several = std::min(l.view.n_seqs, more);
+  const int64_t tiles = (more + several) * l.view.group / T::kRows + several;
+  launch_pieces<T, false>(l, tiles * l.view.n_kv_heads * (l.view.splits ? l.view.slots : 1));
+}
+
+template <int kHeadDim>
+void launch_combine(const Launcher& l) {
+  constexpr int kSlices = std::max(kHeadDim / kCombinedDims, 1);
+  const AttentionView& view = l.view;
+  if (view.slots == 1) return;
+  launch(combine_kernel<kHeadDim>,
+         {.grid = dim3(static_cast<unsigned>(view.n_heads * kSlices),
+                       static_cast<unsigned>(view.splits ? l.n_tokens : view.n_seqs)),
+          .block = dim3(kWarpSize),
+          .stream = l.stream},
+         view);
+}
+
 template <int kHeadDim, bool kVOnce, typename Page>
 void launch_for(Launcher& l) {
-  using Decode = AttentionTile<kHeadDim, kVOnce, Page, decode_shape<kHeadDim, kVOnce, Page>()>;
-  using Wide = AttentionTile<kHeadDim, kVOnce, Page, prefill_shape<kHeadDim, kVOnce, true>()>;
-  using Narrow = AttentionTile<kHeadDim, kVOnce, Page, prefill_shape<kHeadDim, kVOnce, false>()>;
-  if (l.n_tokens > l.view.n_seqs) {
+  using Short = AttentionTile<kHeadDim, kVOnce, Page, short_shape<kHeadDim, kVOnce, Page>()>;
+  using Wide = AttentionTile<kHeadDim, kVOnce, Page, long_shape<kHeadDim, kVOnce, true>()>;
+  using Narrow = AttentionTile<kHeadDim, kVOnce, Page, long_shape<kHeadDim, kVOnce, false>()>;
+  static_assert(Short::kRows == kShortRows);
+  const int more = l.n_tokens - l.view.n_seqs;  // queries beside the first of each sequence
+  l.view.splits = more > 0 && more <= kFewQueries;
+  take_partials<kHeadDim>(l);
+  const bool all_short = more == 0 || (l.view.splits && (more + 1) * l.view.group <= kShortRows);
+  if (!all_short) {
     if (static_cast<int64_t>(Wide::kSharedBytes) <= l.shared_limit) {
-      launch_prefill<Wide>(l);
+      launch_long<Wide>(l, more);
     } else {
-      launch_prefill<Narrow>(l);
+      launch_long<Narrow>(l, more);
     }
   }
-  if (l.view.n_seqs > 1 || l.n_tokens == 1) launch_decode<Decode>(l);
+  if (all_short || l.view.n_seqs > 1) launch_short<Short>(l);
+  launch_combine<kHeadDim>(l);
 }
 
 template <int kHeadDim>

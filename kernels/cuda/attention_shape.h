@@ -82,10 +82,10 @@ struct AttentionTile {
   static constexpr int kResident = kByRegisters < kLimit ? kByRegisters : kLimit;
 };
 
-// One query a sequence: 16 rows, of which the group fills 1 to 16. The tensor cores idle anyway;
-// the tile is small so that blocks are many.
+// One query a sequence: 16 rows, of which the group fills 1 to 16. Memory is the limit, not what
+// the empty rows cost.
 template <int kHeadDim, bool kVOnce, typename Page>
-constexpr TileShape decode_shape() {
+constexpr TileShape short_shape() {
   constexpr bool is_fp8 = sizeof(Page) == 1;
   switch (kHeadDim) {
     case 16: return {16, 32, 2, 16, 32, 16, 16};
@@ -102,7 +102,7 @@ constexpr TileShape decode_shape() {
 // Several queries a sequence. `wide` needs up to 196 KiB of shared memory; the other form fits the
 // 99 KiB of the smaller devices.
 template <int kHeadDim, bool kVOnce, bool wide>
-constexpr TileShape prefill_shape() {
+constexpr TileShape long_shape() {
   switch (kHeadDim) {
     case 16: return {64, 32, 2, 16, 32, 16, 16};
     case 32: return {64, 32, 2, 32, 16, 32, 16};

@@ -159,7 +159,7 @@ __device__ __forceinline__ void copy_rows(const Bits128* pages, int n_chunks,
   const int chunk = static_cast<int>(threadIdx.x) % kChunks;
   const int first = static_cast<int>(threadIdx.x) / kChunks;
   const unsigned n_keys = static_cast<unsigned>(keys.last - keys.first);
-#pragma unroll 8
+#pragma unroll 4
   for (int start = 0; start < T::kKeys; start += kAtOnce) {
     const int key = start + first;
     if (kAtOnce > T::kKeys && key >= T::kKeys) break;

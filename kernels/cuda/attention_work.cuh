@@ -20,10 +20,13 @@ struct AttentionView {
   int window;
   int n_angles;      // where V is stored once
   int key_chunks;    // 16 bytes each, of a key's row of K
-  int max_segments;  // of a decoding sequence; and one more, where its window starts within one
-  int slots;         // of partial results a sequence
-  float* partial_sums;          // [n_seqs, slots, n_heads, head_dim]
-  PartialStats* partial_stats;  // [n_seqs, slots, n_heads]
+  int tile_rows;     // of sequences that are not short
+  bool splits;       // few queries beside the first of each sequence: all keys are cut into segments
+  int max_segments;  // of a sequence; and one more, where its window starts within one
+  // What segments leave, of each sequence, or where all are cut of each token.
+  int slots;
+  float* partial_sums;          // [.., slots, n_heads, head_dim]
+  PartialStats* partial_stats;  // [.., slots, n_heads]
 };
 
 // The one place that knows the mask.
@@ -53,28 +56,57 @@ struct RowTile {
   int first_row, n_rows;            // counted from there
 };
 
-// --- segments of a decoding sequence ---
+// --- a sequence ---
 
 // Keys are cut at multiples of a length that depends on the sequence alone, and so does the result.
 constexpr int kSegmentKeys = 256;
+constexpr int kShortRows = 16;  // the tile of a short sequence
 
 struct Segments {
   KeyRange keys;
   int length, first, count;
 
-  __device__ KeyRange at(int i) const {
-    return {max(keys.first, (first + i) * length), min(keys.last, (first + i + 1) * length - 1)};
+  // Of segment i, and of this range: maybe none.
+  __device__ __forceinline__ KeyRange at(int i, const KeyRange& range) const {
+    if (count == 1) return range;
+    return {max(range.first, (first + i) * length), min(range.last, (first + i + 1) * length - 1)};
   }
 };
 
-__device__ __forceinline__ Segments segments_of(int position, const AttentionView& view) {
-  Segments s;
-  s.keys = {first_visible(position, view.window), position};
-  s.length = kSegmentKeys;
-  while (position - s.keys.first >= s.length * view.max_segments) s.length *= 2;
-  s.first = s.keys.first / s.length;
-  s.count = position / s.length - s.first + 1;
+__device__ __forceinline__ Segments cut(const KeyRange& keys, int max_segments) {
+  Segments s{keys, kSegmentKeys, 0, 1};
+  if (max_segments == 1) return s;
+  while (keys.last - keys.first >= s.length * max_segments) s.length *= 2;
+  s.first = keys.first / s.length;
+  s.count = keys.last / s.length - s.first + 1;
   return s;
+}
+
+// What a sequence asks of the kernel of short sequences (kShort) or of the other: n_tiles tiles of
+// rows, each over all segments. None where it is the other's.
+struct SequenceWork {
+  int token, position;  // of its first query
+  int n_rows, n_tiles;
+  Segments segments;
+
+  __device__ __forceinline__ int pieces() const { return n_tiles * segments.count; }
+};
+
+template <bool kShort>
+__device__ __forceinline__ SequenceWork work_of(const AttentionView& view, int sequence) {
+  SequenceWork work{};
+  work.token = view.query_start[sequence];
+  const int n = view.query_start[sequence + 1] - work.token;
+  work.n_rows = n * view.group;
+  const bool is_short = n == 1 || (view.splits && work.n_rows <= kShortRows);
+  if (n == 0 || is_short != kShort) return work;
+  work.position = view.positions[work.token];
+  const int rows = kShort ? kShortRows : view.tile_rows;
+  work.n_tiles = (work.n_rows + rows - 1) / rows;
+  const KeyRange keys{first_visible(work.position, view.window), work.position + n - 1};
+  const bool is_cut = kShort || view.splits;
+  work.segments = cut(keys, is_cut ? max(1, view.max_segments / work.n_tiles) : 1);
+  return work;
 }
 
 // --- lists of work ---

@@ -96,6 +96,19 @@ TEST_CASE("CUDA attention equals its plain twin for the heads of served models",
   for (const cases::Attention& c : kRealHeads) check_all_forms(*backend, c);
 }
 
+TEST_CASE("CUDA attention cuts the keys of few queries behind a long context", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  const cases::Attention few[] = {
+      {"two queries in a short tile", 8, 1, 64, 0, {{600, 2}, {300, 1}, {0, 2}}},
+      {"all short", 2, 2, 32, 0, {{520, 3}}},
+      {"short, long and one query", 4, 2, 32, 0, {{700, 3}, {900, 20}, {1500, 1}, {0, 9}}},
+      {"window, and segments that the first tile does not see", 4, 1, 64, 290, {{1000, 40}, {700, 3}}},
+      {"one query more would not be cut", 2, 1, 16, 0, {{800, 65}}},
+      {"not cut", 2, 1, 16, 0, {{800, 66}}},
+  };
+  for (const cases::Attention& c : few) check(*backend, c, DType::bf16, 0);
+}
+
 #ifdef CUDA_ON_CPU
 TEST_CASE("CUDA attention equals its plain twin on a device with 99 KiB of shared memory",
           "[cuda]") {
@@ -128,7 +141,7 @@ TEST_CASE("CUDA attention of a sequence has the same bits alone and in a batch",
   const auto backend = make_cuda_backend({});
   for (const int window : {0, 300}) {
     const cases::Attention c{"batch", 4, 2, 32, window,
-                             {{700, 1}, {0, 50}, {3, 1}, {90, 40}, {1500, 1}, {255, 1}, {256, 1}}};
+                             {{700, 1}, {0, 30}, {3, 1}, {690, 20}, {1500, 1}, {255, 1}, {256, 1}}};
     const PagedBatch batch = paged_batch(*backend, c, DType::bf16, 0, 4);
     PagedBatch::Call all = batch.call(*backend, 0, batch.n_seqs());
     all.args.max_keys = 4096;  // an upper bound is enough
@@ -156,6 +169,10 @@ TEST_CASE("CUDA attention of a batch of many sequences", "[cuda]") {
   }
   check(*backend, decode, DType::bf16, 0);
   check(*backend, mixed, DType::bf16, 0);
+  // Blocks of several warps that walk over many pieces.
+  decode.head_dim = 64;
+  decode.sequences.resize(30);
+  check(*backend, decode, DType::bf16, 0);
 }
 
 }  // namespace lapidary
