@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "engine/cache/kv_cache.h"
 
@@ -41,13 +42,30 @@ Batch last_tokens(const ModelConfig& config, int n_seqs, int n_tokens, int n_key
   return batch;
 }
 
+// With all that a draw can ask for but long lists.
+void sample(Gemma4& decoder, Backend& backend, const Tensor& rows) {
+  const TokenBias biases[] = {{0, 0.0F}};
+  std::vector<SampleDraw> draws;
+  for (int64_t row = 0; row < rows.dim(0); ++row) {
+    for (int top_k : {64, 0}) {
+      draws.push_back({.row = row,
+                       .top_k = top_k,
+                       .n_logprobs = SampleArgs::kMaxLogprobs,
+                       .bias = {.begin = 0, .size = 1}});
+    }
+  }
+  backend.sample({.logits = decoder.logits(rows), .draws = draws, .biases = biases});
+}
+
 }  // namespace
 
 void dry_run(Gemma4& decoder, Backend& backend, const StepLimits& limits, DType kv_dtype) {
   const KvCache cache(backend, decoder.config(), kv_dtype, 1, 1);
   const int prompt = std::min(limits.max_tokens, limits.max_keys);
   decoder.forward(last_tokens(decoder.config(), 1, prompt, prompt), cache);
-  decoder.forward(last_tokens(decoder.config(), limits.max_seqs, 1, limits.max_keys), cache);
+  const Tensor rows =
+      decoder.forward(last_tokens(decoder.config(), limits.max_seqs, 1, limits.max_keys), cache);
+  sample(decoder, backend, rows.first(std::min<int64_t>(rows.dim(0), decoder.max_logit_rows())));
 }
 
 }  // namespace lapidary

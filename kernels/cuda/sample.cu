@@ -49,54 +49,55 @@ __device__ __forceinline__ float penalized(float logit, const TokenCount& count,
 }
 
 // Several biases of one token add up in their order, by the thread of the first.
-__device__ __forceinline__ void add_biases(const DeviceDraw& draw, int first) {
+__device__ __forceinline__ void add_biases(const DeviceDraw& draw, float* row, int first) {
   const int32_t id = draw.biases[first].token;
   for (int i = 0; i < first; ++i) {
     if (draw.biases[i].token == id) return;
   }
-  float value = draw.row[id];
+  float value = row[id];
   for (int i = first; i < draw.n_biases; ++i) {
     if (draw.biases[i].token == id) value = __fadd_rn(value, draw.biases[i].bias);
   }
-  draw.row[id] = value;
+  row[id] = value;
 }
 
 // A block a draw.
-__global__ void edit_kernel(const DeviceDraw* draws, int64_t vocab) {
+__global__ void edit_kernel(const DeviceDraw* draws, float* logits, int64_t vocab) {
   const DeviceDraw& draw = draws[blockIdx.x];
   if (!draw.draws() || !draw.is_edited()) return;
   const auto is_in_row = [&](int32_t id) { return id >= 0 && id < vocab; };
+  float* row = logits + draw.row_begin;
   const int thread = static_cast<int>(threadIdx.x);
   const int n = draw.n_counts + draw.n_biases + draw.n_banned;
   for (int i = thread; i < n; i += kThreads) {
     const int32_t id = edited_id(draw, i);
-    if (is_in_row(id)) draw.raw[i] = draw.row[id];
+    if (is_in_row(id)) draw.raw[i] = row[id];
   }
   __syncthreads();
   for (int i = thread; i < draw.n_counts; i += kThreads) {
     const TokenCount count = draw.counts[i];
     if (is_in_row(count.token)) {
-      draw.row[count.token] = penalized(draw.row[count.token], count, draw);
+      row[count.token] = penalized(row[count.token], count, draw);
     }
   }
   __syncthreads();
   for (int i = thread; i < draw.n_biases; i += kThreads) {
-    if (is_in_row(draw.biases[i].token)) add_biases(draw, i);
+    if (is_in_row(draw.biases[i].token)) add_biases(draw, row, i);
   }
   __syncthreads();
   for (int i = thread; i < draw.n_banned; i += kThreads) {
-    if (is_in_row(draw.banned[i])) draw.row[draw.banned[i]] = -kInfinity;
+    if (is_in_row(draw.banned[i])) row[draw.banned[i]] = -kInfinity;
   }
 }
 
 // A block a draw. An id that stands in several lists has the same raw logit in all.
-__global__ void undo_kernel(const DeviceDraw* draws, int64_t vocab) {
+__global__ void undo_kernel(const DeviceDraw* draws, float* logits, int64_t vocab) {
   const DeviceDraw& draw = draws[blockIdx.x];
   if (!draw.draws()) return;
   const int n = draw.n_counts + draw.n_biases + draw.n_banned;
   for (int i = static_cast<int>(threadIdx.x); i < n; i += kThreads) {
     const int32_t id = edited_id(draw, i);
-    if (id >= 0 && id < vocab) draw.row[id] = draw.raw[i];
+    if (id >= 0 && id < vocab) logits[draw.row_begin + id] = draw.raw[i];
   }
 }
 
@@ -183,9 +184,9 @@ __device__ __forceinline__ LogSum log_sum_of(const PieceSum* pieces, int64_t n_p
 }
 
 // A block a draw, of the raw row. out: [.., most_top] by result.
-__global__ void logprob_kernel(const DeviceDraw* draws, const Key* tops, const PieceSum* sums,
-                               int64_t n_pieces, int most_top, DeviceAnswer* answers,
-                               TokenLogprob* out) {
+__global__ void logprob_kernel(const DeviceDraw* draws, const float* logits, const Key* tops,
+                               const PieceSum* sums, int64_t n_pieces, int most_top,
+                               DeviceAnswer* answers, TokenLogprob* out) {
   DYNAMIC_SHARED(Key, keys);
   __shared__ int n_top;
   const DeviceDraw& draw = draws[blockIdx.x];
@@ -196,7 +197,7 @@ __global__ void logprob_kernel(const DeviceDraw* draws, const Key* tops, const P
   if (threadIdx.x == 0) {
     const int32_t token = draw.draws() ? answer.token : draw.scored;
     answer.token = token;
-    answer.logprob = whole.logprob(draw.row[token]);
+    answer.logprob = whole.logprob(logits[draw.row_begin + token]);
     answer.n_top = 0;
     n_top = 0;
   }
@@ -257,6 +258,7 @@ std::vector<int> turns_of(std::span<const SampleDraw> draws) {
 
 // What all turns of a call work on, on the device.
 struct SampleMemory {
+  float* logits;           // [n_rows, vocab]
   Key* tops;               // [n_draws, n_pieces, kMaxShortTopK], of edited rows
   Key* raw_tops;           // the same, of raw rows
   PieceSum* sums;          // [n_draws, n_pieces], of raw rows
@@ -280,20 +282,22 @@ void run_turn(std::span<const DeviceDraw> draws, const DeviceDraw* there,
   merging.shared_bytes = sizeof(Key) * static_cast<size_t>(power_of_two(memory.n_pieces * most));
 
   if (has_logprobs)
-    launch_select(true, there, n, memory.n_pieces, memory.vocab, memory.raw_tops, memory.sums,
-                  stream);
-  if (has_edits) launch(edit_kernel, a_block_a_draw, there, memory.vocab);
+    launch_select(true, there, n, memory.logits, memory.n_pieces, memory.vocab, memory.raw_tops,
+                  memory.sums, stream);
+  if (has_edits) launch(edit_kernel, a_block_a_draw, there, memory.logits, memory.vocab);
   if (any([](const DeviceDraw& d) { return d.draws(); })) {
-    launch_select(false, there, n, memory.n_pieces, memory.vocab, memory.tops, memory.sums, stream);
+    launch_select(false, there, n, memory.logits, memory.n_pieces, memory.vocab, memory.tops,
+                  memory.sums, stream);
     launch(draw_kernel, merging, there, memory.tops, memory.n_pieces, memory.vocab, memory.answers);
   }
   if (any([](const DeviceDraw& d) { return d.is_long(); })) {
-    launch_long_draws(there, n, memory.tops, memory.n_pieces, memory.vocab, memory.answers, stream);
+    launch_long_draws(there, n, memory.logits, memory.tops, memory.n_pieces, memory.vocab,
+                      memory.answers, stream);
   }
-  if (has_edits) launch(undo_kernel, a_block_a_draw, there, memory.vocab);
+  if (has_edits) launch(undo_kernel, a_block_a_draw, there, memory.logits, memory.vocab);
   if (has_logprobs) {
-    launch(logprob_kernel, merging, there, memory.raw_tops, memory.sums, memory.n_pieces,
-           memory.most_top, memory.answers, memory.logprobs);
+    launch(logprob_kernel, merging, there, memory.logits, memory.raw_tops, memory.sums,
+           memory.n_pieces, memory.most_top, memory.answers, memory.logprobs);
   }
 }
 
@@ -308,7 +312,7 @@ struct ListsOnDevice {
 
 DeviceDraw on_device(const SampleDraw& draw, const Tensor& logits, const ListsOnDevice& lists) {
   const int64_t vocab = logits.dim(1);
-  return {.row = logits.as<float>() + draw.row * vocab,
+  return {.row_begin = draw.row * vocab,
           .mask = draw.mask < 0 ? nullptr : lists.masks + draw.mask * div_up(vocab, 32),
           .counts = lists.counts + draw.counts.begin,
           .biases = lists.biases + draw.bias.begin,
@@ -411,7 +415,8 @@ std::vector<Sampled> CudaBackend::sample(const SampleArgs& args) {
   const int64_t result_bytes =
       answer_bytes + n * most_top * static_cast<int64_t>(sizeof(TokenLogprob));
   auto* results = workspace_.take<unsigned char>(result_bytes);
-  const SampleMemory memory{.tops = workspace_.take<Key>(n * n_pieces * kMaxShortTopK),
+  const SampleMemory memory{.logits = args.logits.as<float>(),
+                            .tops = workspace_.take<Key>(n * n_pieces * kMaxShortTopK),
                             .raw_tops = workspace_.take<Key>(n * n_pieces * kMaxShortTopK),
                             .sums = workspace_.take<PieceSum>(n * n_pieces),
                             .answers = reinterpret_cast<DeviceAnswer*>(results),

@@ -22,7 +22,7 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // A SampleDraw with its lists, on the device.
 struct DeviceDraw {
-  float* row;            // [vocab]
+  int64_t row_begin;     // where its row of the logits begins
   const uint32_t* mask;  // null: all are allowed
   const TokenCount* counts;
   const TokenBias* biases;
@@ -159,11 +159,11 @@ struct PieceSum {
 // sample_select.cu: to tops [n, n_pieces, kMaxShortTopK], of which the first k are written, the
 // largest of each piece in order, of the edited and masked row (k = n_kept()) or the raw one
 // (n_top()); of the raw one also sums [n, n_pieces].
-void launch_select(bool is_raw, const DeviceDraw* draws, int64_t n, int64_t n_pieces, int64_t vocab,
-                   Key* tops, PieceSum* sums, cudaStream_t stream);
+void launch_select(bool is_raw, const DeviceDraw* draws, int64_t n, const float* logits,
+                   int64_t n_pieces, int64_t vocab, Key* tops, PieceSum* sums, cudaStream_t stream);
 
 // sample_long.cu: the draws of which is_long() holds. `tops`: of the edited rows.
-void launch_long_draws(const DeviceDraw* draws, int64_t n, const Key* tops, int64_t n_pieces,
-                       int64_t vocab, DeviceAnswer* answers, cudaStream_t stream);
+void launch_long_draws(const DeviceDraw* draws, int64_t n, const float* logits, const Key* tops,
+                       int64_t n_pieces, int64_t vocab, DeviceAnswer* answers, cudaStream_t stream);
 
 }  // namespace lapidary::cuda

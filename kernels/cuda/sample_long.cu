@@ -432,8 +432,8 @@ __device__ __forceinline__ int32_t draw_long(const DeviceDraw& draw, Prefix& pre
 }
 
 __global__ void __launch_bounds__(kThreads)
-    draw_long_kernel(const DeviceDraw* draws, const Key* tops, int64_t n_pieces, int64_t vocab,
-                     DeviceAnswer* answers) {
+    draw_long_kernel(const DeviceDraw* draws, const float* logits, const Key* tops,
+                     int64_t n_pieces, int64_t vocab, DeviceAnswer* answers) {
   DYNAMIC_SHARED(Memory, memory);
   const DeviceDraw& draw = draws[blockIdx.x];
   if (!draw.is_long()) return;
@@ -447,8 +447,14 @@ __global__ void __launch_bounds__(kThreads)
   const bool is_infinite = max == kInfinity;
   // A temperature whose inverse overflows leaves the largest logits only, as this does.
   const float temperature = draw.temperature > 1e-30F ? draw.temperature : 1e-30F;
-  Prefix prefix{draw.row,    draw.mask,          vocab, is_infinite ? 0.0F : max,
-                is_infinite, 1.0F / temperature, 1,     kInfinity,
+  Prefix prefix{logits + draw.row_begin,
+                draw.mask,
+                vocab,
+                is_infinite ? 0.0F : max,
+                is_infinite,
+                1.0F / temperature,
+                1,
+                kInfinity,
                 kBuckets};
   const int32_t token = draw_long(draw, prefix, *memory);
   if (threadIdx.x == 0) answers[draw.result].token = token;
@@ -456,15 +462,16 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void launch_long_draws(const DeviceDraw* draws, int64_t n, const Key* tops, int64_t n_pieces,
-                       int64_t vocab, DeviceAnswer* answers, cudaStream_t stream) {
+void launch_long_draws(const DeviceDraw* draws, int64_t n, const float* logits, const Key* tops,
+                       int64_t n_pieces, int64_t vocab, DeviceAnswer* answers,
+                       cudaStream_t stream) {
   CHECK(vocab <= int64_t{kTile} * kMaxTiles);
   launch(draw_long_kernel,
          {.grid = dim3(static_cast<unsigned>(n)),
           .block = dim3(kThreads),
           .shared_bytes = sizeof(Memory),
           .stream = stream},
-         draws, tops, n_pieces, vocab, answers);
+         draws, logits, tops, n_pieces, vocab, answers);
 }
 
 }  // namespace lapidary::cuda

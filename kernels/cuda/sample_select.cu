@@ -15,25 +15,34 @@ __device__ __forceinline__ int offset(int j) {
   return is_wide ? (j / 4 * kThreads + thread) * 4 + j % 4 : j * kThreads + thread;
 }
 
-// What is beyond the row's end or masked out is -inf.
+// What is beyond the `n` logits there or masked out is -inf. All loads are begun before the mask is
+// looked at.
 template <bool is_wide>
-__device__ __forceinline__ void load_piece(const float* row, const uint32_t* mask, int64_t begin,
-                                           int64_t vocab, float (&x)[kOfThread]) {
+__device__ __forceinline__ void load_piece(const float* piece, int n, const uint32_t* mask,
+                                           int begin, float (&x)[kOfThread]) {
+  constexpr int kAtOnce = is_wide ? 4 : 1;
 #pragma unroll
-  for (int j = 0; j < kOfThread; j += is_wide ? 4 : 1) {
-    const int64_t id = begin + offset<is_wide>(j);
+  for (int j = 0; j < kOfThread; ++j) x[j] = -kInfinity;
+#pragma unroll
+  for (int j = 0; j < kOfThread; j += kAtOnce) {
+    const int at = offset<is_wide>(j);
+    if (at >= n) continue;
     if constexpr (is_wide) {
-      if (id < vocab) {
-        const Bits128 four = load16(row + id);
-        const uint32_t allowed = mask == nullptr ? 15U : mask[id / 32] >> (id % 32);
-        for (int i = 0; i < 4; ++i) {
-          x[j + i] = (allowed >> i & 1U) != 0U ? __uint_as_float(four.word[i]) : -kInfinity;
-        }
-      } else {
-        for (int i = 0; i < 4; ++i) x[j + i] = -kInfinity;
-      }
+      const Bits128 four = load16(piece + at);
+      for (int i = 0; i < 4; ++i) x[j + i] = __uint_as_float(four.word[i]);
     } else {
-      x[j] = id < vocab && allows(mask, id) ? row[id] : -kInfinity;
+      x[j] = piece[at];
+    }
+  }
+  if (mask == nullptr) return;
+  const int in_step = static_cast<int>(threadIdx.x) * kAtOnce;  // of this thread's first
+  const uint32_t* words = mask + (begin + in_step) / 32;
+#pragma unroll
+  for (int j = 0; j < kOfThread; j += kAtOnce) {
+    if (offset<is_wide>(j) >= n) continue;
+    const uint32_t allowed = words[j * (kThreads / 32)] >> (in_step % 32);
+    for (int i = 0; i < kAtOnce; ++i) {
+      if ((allowed >> i & 1U) == 0U) x[j + i] = -kInfinity;
     }
   }
 }
@@ -41,6 +50,7 @@ __device__ __forceinline__ void load_piece(const float* row, const uint32_t* mas
 // The largest bound that `wanted` of the block's bids reach: so many of them, as no two are equal.
 __device__ __forceinline__ Key bound_of(Key bid, int wanted) {
   Key bound = 0;
+#pragma unroll 1
   for (int bit = 63; bit >= 0; --bit) {
     const Key tried = bound | Key{1} << bit;
     const int n = __syncthreads_count(static_cast<int>(bid >= tried));
@@ -75,17 +85,20 @@ __device__ __forceinline__ void sum_piece(const float (&x)[kOfThread], float bes
 // tops: [n_draws, n_pieces, kMaxShortTopK], of which the first k are written; sums: [n_draws,
 // n_pieces], of the raw row.
 template <bool is_wide, bool is_raw>
-__global__ void __launch_bounds__(kThreads, 2)
-    select_kernel(const DeviceDraw* draws, int64_t vocab, Key* tops, PieceSum* sums) {
+__global__ void __launch_bounds__(kThreads, is_wide ? 2 : 1)
+    select_kernel(const DeviceDraw* draws, const float* logits, int64_t vocab, Key* tops,
+                  PieceSum* sums) {
   __shared__ Key passed[kMaxShortTopK * kOfThread];
   __shared__ int n_passed;
   const DeviceDraw& draw = draws[blockIdx.y];
   if (is_raw ? !draw.wants_logprobs() : !draw.draws()) return;
   const int k = is_raw ? draw.n_top() : draw.n_kept();
-  const int64_t begin = int64_t{blockIdx.x} * kPiece;
+  const int begin = static_cast<int>(blockIdx.x) * kPiece;
+  const int n_there = static_cast<int>(vocab) - begin;
   const int64_t slot = int64_t{blockIdx.y} * gridDim.x + blockIdx.x;
   float x[kOfThread];
-  load_piece<is_wide>(draw.row, is_raw ? nullptr : draw.mask, begin, vocab, x);
+  load_piece<is_wide>(logits + draw.row_begin + begin, n_there, is_raw ? nullptr : draw.mask, begin,
+                      x);
 
   float best = -kInfinity;
   int at = 0;
@@ -98,7 +111,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
   if constexpr (is_raw) sum_piece<is_wide>(x, best, sums + slot);
   if (k == 0) return;
-  const Key bid = is_candidate(best) ? key_of(best, static_cast<int32_t>(begin + at)) : Key{0};
+  const Key bid = is_candidate(best) ? key_of(best, begin + at) : Key{0};
   if (threadIdx.x == 0) n_passed = 0;
   const int n_bids = __syncthreads_count(static_cast<int>(bid != 0));
   if (n_bids > 0) {
@@ -111,7 +124,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
       for (int j = 0; j < kOfThread; ++j) {
         if (!is_candidate(x[j]) || x[j] < least) continue;
-        const Key key = key_of(x[j], static_cast<int32_t>(begin + offset<is_wide>(j)));
+        const Key key = key_of(x[j], begin + offset<is_wide>(j));
         if (key >= bound) passed[atomicAdd(&n_passed, 1)] = key;
       }
     }
@@ -128,8 +141,9 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 }  // namespace
 
-void launch_select(bool is_raw, const DeviceDraw* draws, int64_t n, int64_t n_pieces, int64_t vocab,
-                   Key* tops, PieceSum* sums, cudaStream_t stream) {
+void launch_select(bool is_raw, const DeviceDraw* draws, int64_t n, const float* logits,
+                   int64_t n_pieces, int64_t vocab, Key* tops, PieceSum* sums,
+                   cudaStream_t stream) {
   const bool is_wide = vocab % 4 == 0;
   const auto kernel = is_raw    ? is_wide ? select_kernel<true, true> : select_kernel<false, true>
                          : is_wide ? select_kernel<true, false>
@@ -138,7 +152,7 @@ void launch_select(bool is_raw, const DeviceDraw* draws, int64_t n, int64_t n_pi
          {.grid = dim3(static_cast<unsigned>(n_pieces), static_cast<unsigned>(n)),
           .block = dim3(kThreads),
           .stream = stream},
-         draws, vocab, tops, sums);
+         draws, logits, vocab, tops, sums);
 }
 
 }  // namespace lapidary::cuda

@@ -120,12 +120,35 @@ class Bench {
           std::chrono::steady_clock::now() - start;
       if (i >= 2) us.push_back(time.count() / kCalls);  // run once, recorded once
     }
+    print(name, bytes, operations, public_us, us);
+  }
+
+  // The same for a verb that answers to the host, and so cannot be recorded: host time included.
+  void answered_row(const std::string& name, double bytes, const std::function<void()>& call) {
+    std::vector<double> us;
+    for (int i = 0; i < (options_.is_tiny ? 2 : 60); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      call();
+      const std::chrono::duration<double, std::micro> time =
+          std::chrono::steady_clock::now() - start;
+      if (i >= 1) us.push_back(time.count());
+    }
+    print(name, bytes, 0, 0, us);
+  }
+
+  OnDevice act(int64_t rows, int64_t cols) { return random(DType::bf16, rows, cols); }
+  OnDevice f32(int64_t rows, int64_t cols) { return random(DType::f32, rows, cols); }
+
+ private:
+  void print(const std::string& name, double bytes, double operations, double public_us,
+             std::vector<double> us) {
     if (us.empty()) us.push_back(0);
     std::sort(us.begin(), us.end());
     const double median = us[us.size() / 2];
     const double floor = std::max(bytes / ceilings_.gb_per_s, operations / ceilings_.gflop_per_s) / 1e3;
     std::printf("%-46s %10.1f %10.1f %6.0f%% ", name.c_str(), median, floor, 100 * floor / median);
-    std::printf(public_us > 0 ? "%10.1f\n" : "%10s\n", public_us);
+    if (public_us > 0) std::printf("%10.1f", public_us);
+    std::printf("\n");
     std::fflush(stdout);
     report_["rows"].push_back({{"name", name},
                                {"us", median},
@@ -136,10 +159,6 @@ class Bench {
                                {"public_us", public_us}});
   }
 
-  OnDevice act(int64_t rows, int64_t cols) { return random(DType::bf16, rows, cols); }
-  OnDevice f32(int64_t rows, int64_t cols) { return random(DType::f32, rows, cols); }
-
- private:
   OnDevice random(DType dtype, int64_t rows, int64_t cols) {
     std::vector<float> values(static_cast<size_t>(rows * cols));
     std::mt19937 generator(7);
@@ -408,6 +427,41 @@ void bench_norms(Bench& bench) {
   }
 }
 
+// Random rows of logits, which spread as a trained model's do; the whole call, from draws to tokens.
+void bench_sample(Bench& bench) {
+  if (!bench.wanted("sample")) return;
+  const int64_t vocab = bench.shape().vocab;
+  struct Way {
+    const char* name;
+    SampleDraw draw;
+  };
+  const Way ways[] = {{"greedy", {.temperature = 0}},
+                      {"top_k 64, top_p 0.95", {.top_k = 64, .top_p = 0.95F}},
+                      {"the same, 20 logprobs", {.top_k = 64, .top_p = 0.95F, .n_logprobs = 20}},
+                      {"top_p 0.95", {.top_p = 0.95F}},
+                      {"temperature", {}}};
+  std::mt19937 random(3);
+  std::normal_distribution<float> noise(0, 3);
+  for (int64_t n : bench.sizes({1, 8, 64, 256})) {
+    std::vector<float> logits(static_cast<size_t>(vocab));
+    for (float& x : logits) x = noise(random);
+    logits[static_cast<size_t>(vocab / 2)] = 15;
+    std::vector<float> all;
+    for (int64_t row = 0; row < n; ++row) all.insert(all.end(), logits.begin(), logits.end());
+    const OnDevice rows = to_device(bench.backend(), all, DType::f32, {n, vocab});
+    for (const Way& way : ways) {
+      std::vector<SampleDraw> draws(static_cast<size_t>(n), way.draw);
+      for (int64_t row = 0; row < n; ++row) {
+        draws[row].row = row;
+        draws[row].position = row;
+      }
+      bench.answered_row(
+          "sample " + std::string(way.name) + ", " + tokens(n), static_cast<double>(n * vocab * 4),
+          [&] { bench.backend().sample({.logits = rows, .draws = draws}); });
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lapidary
 
@@ -430,5 +484,6 @@ int main(int argc, char** argv) {
   bench_attention(bench, options.is_tiny);
   bench_norms(bench);
   bench_logits(bench);
+  bench_sample(bench);
   if (!options.json_file.empty()) std::ofstream(options.json_file) << bench.report().dump(2) << "\n";
 }
