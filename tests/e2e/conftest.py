@@ -28,10 +28,10 @@ def model_folder():
 class Server:
     """One `lapidary serve` process."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, binary=None):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LAPIDARY_")}
         self.process = subprocess.Popen(
-            [os.environ["LAPIDARY_BINARY"], "serve", str(model_folder()), "--port", "0",
+            [binary or os.environ["LAPIDARY_BINARY"], "serve", str(model_folder()), "--port", "0",
              "--served-model-name", MODEL_NAME, "--max-model-len", "2048", *flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         self.lines = []
@@ -104,8 +104,8 @@ def start_server():
     """A server of the test's own, with flags."""
     servers = []
 
-    def start(*flags):
-        servers.append(Server(*flags))
+    def start(*flags, binary=None):
+        servers.append(Server(*flags, binary=binary))
         return servers[-1]
 
     yield start

@@ -13,6 +13,7 @@
 #include "tests/engine/bf16_parity.h"
 #include "tests/engine/golden_model.h"
 #include "tests/engine/golden_outputs.h"
+#include "tests/engine/greedy_cases.h"
 #include "tests/engine/paged_run.h"
 
 namespace lapidary {
@@ -65,35 +66,6 @@ double error_of_mixed_batch(const GoldenModel& model, const GoldenOutputs& golde
     error = std::max(error, relative_error(run.logits(s), golden.logits(s % golden.n_prompts())));
   }
   return error;
-}
-
-// Requests for the greedy continuations, `copies` of each.
-struct GreedyCase {
-  Request request;
-  std::vector<int32_t> official;
-};
-
-std::vector<GreedyCase> greedy_cases(const GoldenOutputs& golden, int copies) {
-  std::vector<GreedyCase> cases;
-  for (int i = 0; i < golden.n_prompts(); ++i) {
-    if (!golden.has_greedy(i)) continue;
-    GreedyCase c{.request = {.tokens = golden.ids(i)}, .official = golden.greedy_ids(i)};
-    c.request.max_tokens = static_cast<int>(c.official.size());
-    c.request.sampling.temperature = 0;
-    cases.insert(cases.end(), copies, c);
-  }
-  REQUIRE(cases.size() == 3U * copies);
-  return cases;
-}
-
-std::vector<int32_t> answer_of(TokenStream& stream) {
-  std::vector<int32_t> tokens;
-  while (!stream.done()) {
-    for (const TokenEvent& e : stream.take(std::chrono::seconds(5))) {
-      if (e.token >= 0) tokens.push_back(e.token);
-    }
-  }
-  return tokens;
 }
 
 // All cases at once. How often a sequence was preempted.
