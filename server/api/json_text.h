@@ -10,6 +10,7 @@
 namespace lapidary {
 
 void append_json_string(std::string& out, std::string_view text);          // with its quotes
+void append_json_escaped(std::string& out, std::string_view text);         // without them
 void append_json_string_or_null(std::string& out, std::string_view text);  // empty: null
 void append_json_integer(std::string& out, int64_t value);
 // A log-probability; what JSON cannot say (-inf, NaN) becomes -9999, OpenAI's "very unlikely".

@@ -30,6 +30,10 @@ DialectTokens DialectTokens::from(const Tokenizer& tokenizer) {
       .channel_close = require_control(tokenizer, "<channel|>"),
       .think = require_control(tokenizer, "<|think|>"),
       .call_open = require_control(tokenizer, "<|tool_call>"),
+      .call_close = require_control(tokenizer, "<tool_call|>"),
+      .response_open = require_control(tokenizer, "<|tool_response>"),
+      .delimiter = require_control(tokenizer, "<|\"|>"),
+      .eos = require_control(tokenizer, "<eos>"),
   };
 }
 

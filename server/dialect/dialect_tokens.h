@@ -17,6 +17,10 @@ struct DialectTokens {
   int32_t channel_close;  // <channel|>
   int32_t think;          // <|think|>
   int32_t call_open;      // <|tool_call>
+  int32_t call_close;     // <tool_call|>
+  int32_t response_open;  // <|tool_response>
+  int32_t delimiter;      // <|"|>
+  int32_t eos;            // <eos>
 
   // Throws StartupError that names the missing token.
   static DialectTokens from(const Tokenizer& tokenizer);
