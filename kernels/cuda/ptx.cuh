@@ -71,6 +71,7 @@ __device__ __forceinline__ void ldmatrix_x4(uint32_t (&r)[4], const void* shared
 #ifdef CUDA_ON_CPU
   cuda_on_cpu::require(reinterpret_cast<uintptr_t>(shared_row) % 16 == 0,
                        "ldmatrix: a row is not aligned to 16 bytes");
+  cuda_on_cpu::note_read(shared_row, 16);
   struct Lane {
     uint32_t* r;
     const void* row;

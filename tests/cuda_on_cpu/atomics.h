@@ -1,8 +1,8 @@
-// CUDA's atomics, fences and traps. Threads of the emulation only change places in barriers,
-// collectives and yields, so that plain reads and writes are atomic.
+// CUDA's atomics (all relaxed), fences and traps.
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "tests/cuda_on_cpu/block.h"
@@ -17,8 +17,10 @@ struct SameType {
 template <typename T, typename Function>
 T exchange_with(T* at, const Function& function) {
   require(reinterpret_cast<uintptr_t>(at) % sizeof(T) == 0, "an atomic's address is not aligned");
-  const T old = *at;
-  *at = function(old);
+  const std::atomic_ref<T> shared(*at);
+  T old = shared.load(std::memory_order_relaxed);
+  while (!shared.compare_exchange_weak(old, function(old), std::memory_order_relaxed)) {
+  }
   return old;
 }
 
@@ -68,8 +70,9 @@ inline unsigned atomicInc(unsigned* at, unsigned limit) {
                                     [limit](unsigned old) { return old >= limit ? 0U : old + 1; });
 }
 
-inline void __threadfence() {}
-inline void __threadfence_block() {}
-inline void __threadfence_system() {}
+// Taken to order all fences of the grid: what a kernel does with them is not understood here.
+inline void __threadfence() { cuda_on_cpu::fence(); }
+inline void __threadfence_block() { cuda_on_cpu::fence(); }
+inline void __threadfence_system() { cuda_on_cpu::fence(); }
 [[noreturn]] inline void __trap() { cuda_on_cpu::fail("__trap"); }
 inline void __nanosleep(unsigned) { cuda_on_cpu::yield(); }

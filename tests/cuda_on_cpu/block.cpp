@@ -40,7 +40,13 @@ struct AsyncCopy {
   const void* from;
   int n, n_read;
 
+  // It may happen at any time between its begin and its end.
+  void note() const {
+    note_read(from, static_cast<size_t>(n_read));
+    note_write(to, static_cast<size_t>(n));
+  }
   void land() const {
+    note();
     std::memcpy(to, from, static_cast<size_t>(n_read));
     std::memset(static_cast<char*>(to) + n_read, 0, static_cast<size_t>(n - n_read));
   }
@@ -66,6 +72,7 @@ struct Fiber {
 struct Collective {
   const char* op;
   unsigned mask, arrived;
+  unsigned sync;  // of a __syncwarp: its number
 };
 
 struct Warp {
@@ -73,6 +80,8 @@ struct Warp {
   Collective open[32];  // of disjoint masks
   int n_open = 0;
   void* arguments[32]{};
+  Meeting syncs[8];  // of one __syncwarp after another; a lane may still leave an older one
+  unsigned n_syncs = 0;
   unsigned n_barriers = 0;         // the most that a lane arrived at
   unsigned n_barriers_exited = 0;  // the fewest that an exited lane arrived at
   bool any_exited = false;
@@ -83,6 +92,8 @@ struct Barrier {
   unsigned arrived = 0;
   unsigned n_threads = 0;
   int sum = 0;
+  unsigned phase = 0;  // how often it has opened; a thread may still leave the one before
+  Meeting meetings[2];
 };
 
 // The block that runs, and the order in which its threads do.
@@ -97,6 +108,7 @@ struct Block {
   unsigned n_idle_passes = 0;
   Fiber* current = nullptr;
   Context host;
+  Meeting start, end;  // of the host with all threads
   void* dynamic_shared = nullptr;
   const std::function<void()>* thread = nullptr;
   uint64_t random = 0;
@@ -161,7 +173,7 @@ Fiber& next_ready() {
   return fiber;
 }
 
-__attribute__((no_sanitize("thread"))) void resume(Context& from, Fiber& fiber) {
+void resume(Context& from, Fiber& fiber) {
   if (&from == &fiber.context) return;
   block.current = &fiber;
   threadIdx = fiber.index;
@@ -201,7 +213,10 @@ void open_barrier(Barrier& at) {
     fiber.barrier_sum = at.sum;
     make_ready(fiber);
   }
-  at = Barrier{};
+  at.op = nullptr;
+  at.arrived = at.n_threads = 0;
+  at.sum = 0;
+  ++at.phase;
 }
 
 void open_barriers_of_the_live() {
@@ -213,7 +228,9 @@ void open_barriers_of_the_live() {
 void fiber_main() {
   Context::entered();
   while (true) {
+    block.start.leave();
     (*block.thread)();
+    block.end.arrive();
     exit_thread();
     open_barriers_of_the_live();
     Context& mine = block.current->context;
@@ -241,6 +258,8 @@ void start_threads() {
   for (Barrier& at : block.barriers) at = Barrier{};
   block.now.clear();
   block.next.clear();
+  block.now.reserve(block.n_threads);  // by the host: no thread may come to own them
+  block.next.reserve(block.n_threads);
   for (unsigned i = 0; i < block.n_threads; ++i) {
     Fiber& fiber = *block.fibers[i];
     fiber.number = i;
@@ -285,7 +304,9 @@ class DynamicShared {
 
 void run_block() {
   start_threads();
+  block.start.arrive();
   resume(block.host, next_ready());
+  block.end.leave();
   block.current = nullptr;
 }
 
@@ -342,8 +363,11 @@ int barrier(const char* op, int id, unsigned n_threads, int value) {
   me.barrier = id;
   me.state = State::at_barrier;
   me.waits_in = op;
+  Meeting& meeting = at.meetings[at.phase % 2];
+  meeting.arrive();
   if (at.arrived == (n_threads == 0 ? block.n_live : n_threads)) open_barrier(at);
   suspend();
+  meeting.leave();
   return me.barrier_sum;
 }
 
@@ -364,7 +388,7 @@ void** arrive(const char* op, unsigned mask, void* arguments) {
   }
   if (open == nullptr) {
     open = &warp.open[warp.n_open++];
-    *open = {op, mask, 0};
+    *open = {op, mask, 0, warp.n_syncs++};
   }
   block.any_progress = true;
   warp.arguments[me.lane()] = arguments;
@@ -389,6 +413,26 @@ void release(unsigned mask) {
   if (schedule.seed > 1 && block.next_random(2) != 0) yield();
 }
 
+void sync_warp(unsigned mask) {
+  Warp& warp = warp_of(*block.current);
+  // The first lane to come opens the next one.
+  unsigned number = warp.n_syncs;
+  for (int i = 0; i < warp.n_open; ++i) {
+    if (warp.open[i].mask == mask) number = warp.open[i].sync;
+  }
+  Meeting& meeting = warp.syncs[number % 8];
+  meeting.arrive();
+  char nothing = 0;
+  collective("__syncwarp", mask, nothing, [](char**) {});
+  meeting.leave();
+}
+
+void fence() {
+  static Meeting all;
+  all.arrive();
+  all.leave();
+}
+
 void async_copy(void* shared, const void* global, int n, int n_read) {
   const auto misaligned = [n](const void* p) {
     return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(n) != 0;
@@ -398,6 +442,7 @@ void async_copy(void* shared, const void* global, int n, int n_read) {
   require(n_read >= 0 && n_read <= n, "an asynchronous copy reads more than it writes");
   const AsyncCopy copy{shared, global, n, n_read};
   if (schedule.late_copies) {
+    copy.note();
     block.current->open_copies.push_back(copy);
   } else {
     copy.land();

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 
+#include "tests/cuda_on_cpu/races.h"
 #include "tests/cuda_on_cpu/vector_types.h"
 
 // Of the running thread.
@@ -57,7 +58,7 @@ void** arrive(const char* op, unsigned mask, void* arguments);
 void release(unsigned mask);
 
 // The last lane of `mask` to come calls function(Arguments* lanes[32]), with null for lanes outside
-// the mask; then all go on.
+// the mask; then all go on. Orders no memory accesses, as on the device: see sync_warp.
 template <typename Arguments, typename Function>
 void collective(const char* op, unsigned mask, Arguments& arguments, const Function& function) {
   void** all = arrive(op, mask, &arguments);
@@ -66,9 +67,15 @@ void collective(const char* op, unsigned mask, Arguments& arguments, const Funct
   for (int lane = 0; lane < 32; ++lane) {
     lanes[lane] = (mask >> lane & 1U) != 0 ? static_cast<Arguments*>(all[lane]) : nullptr;
   }
-  function(lanes);
+  {
+    const Unobserved for_all;
+    function(lanes);
+  }
   release(mask);
 }
+
+void sync_warp(unsigned mask);  // __syncwarp
+void fence();                   // __threadfence
 
 // cp.async: n bytes of which n_read are read and the rest become zero.
 void async_copy(void* shared, const void* global, int n, int n_read);

@@ -9,7 +9,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef CUDA_ON_CPU_RACES
 #include <sanitizer/tsan_interface.h>
 #endif
 
@@ -121,14 +121,14 @@ Context::Context(void (*entry)()) {
   registers_.uc_stack.ss_size = static_cast<size_t>(top - mapping_) - page;
   makecontext(&registers_, entry, 0);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef CUDA_ON_CPU_RACES
   thread_state_ = __tsan_create_fiber(0);
 #endif
 }
 
 Context::~Context() {
   if (mapping_ == nullptr) return;
-#ifdef __SANITIZE_THREAD__
+#ifdef CUDA_ON_CPU_RACES
   __tsan_destroy_fiber(thread_state_);
 #endif
   munmap(mapping_, stack_bytes_ + static_cast<size_t>(sysconf(_SC_PAGESIZE)));
@@ -139,9 +139,10 @@ void Context::switch_to(Context& to) {
 #ifdef __SANITIZE_ADDRESS__
   __sanitizer_start_switch_fiber(&fake_stack_, to.stack_bottom_, to.stack_bytes_);
 #endif
-#ifdef __SANITIZE_THREAD__
+#ifdef CUDA_ON_CPU_RACES
   if (mapping_ == nullptr) thread_state_ = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(to.thread_state_, 0);
+  // Fibers are ordered by what kernels do, not by our changing from one to another.
+  __tsan_switch_to_fiber(to.thread_state_, __tsan_switch_to_fiber_no_sync);
 #endif
 #if defined(__x86_64__) || defined(__aarch64__)
   cuda_on_cpu_switch(&stack_pointer_, to.stack_pointer_);

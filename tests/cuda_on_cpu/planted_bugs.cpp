@@ -17,11 +17,16 @@ namespace {
 
 using cuda_on_cpu::Schedule;
 
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kSanitized = true;  // the build sanitizes addresses and undefined behaviour together
+// Of this build. Addresses and undefined behaviour are sanitized together.
+bool has(Needs needs) {
+#if defined(__SANITIZE_ADDRESS__)
+  return needs != Needs::thread_sanitizer;
+#elif defined(__SANITIZE_THREAD__)
+  return needs == Needs::nothing || needs == Needs::thread_sanitizer;
 #else
-constexpr bool kSanitized = false;
+  return needs == Needs::nothing;
 #endif
+}
 
 constexpr const char* kWrongResult = "wrong result";
 
@@ -32,7 +37,8 @@ struct Outcome {
 
 // The first line of what a dying process said that tells why.
 std::string reason(const std::string& said) {
-  for (const char* mark : {"cuda_on_cpu: ", "AddressSanitizer: ", "runtime error: ", "CUDA: "}) {
+  for (const char* mark :
+       {"cuda_on_cpu: ", "AddressSanitizer: ", "ThreadSanitizer: ", "runtime error: ", "CUDA: "}) {
     const size_t at = said.find(mark);
     if (at == std::string::npos) continue;
     const size_t begin = at + std::string(mark).size();
@@ -55,21 +61,31 @@ std::string read_all(int descriptor) {
   }
 }
 
-[[noreturn]] void run_child(const PlantedBug& bug, bool planted, Schedule schedule, int error_pipe) {
+// In the child: bug number, planted or not, seed, late copies or not.
+int run_one(char** arguments) {
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  dup2(error_pipe, STDERR_FILENO);
-  cuda_on_cpu::set_schedule(schedule);
-  _exit(bug.run(planted) ? 0 : 1);
+  const PlantedBug bug = planted_bugs()[std::strtoul(arguments[0], nullptr, 10)];
+  const bool planted = *arguments[1] == '1';
+  cuda_on_cpu::set_schedule({static_cast<unsigned>(std::strtoul(arguments[2], nullptr, 10)),
+                             *arguments[3] == '1'});
+  return bug.run(planted) ? 0 : 1;
 }
 
-Outcome outcome_of(const PlantedBug& bug, bool planted, Schedule schedule) {
+Outcome outcome_of(size_t bug, bool planted, Schedule schedule) {
   int ends[2];
   if (pipe(ends) != 0) std::abort();
+  const std::string number = std::to_string(bug);
+  const std::string seed = std::to_string(schedule.seed);
   std::fflush(nullptr);
   const pid_t child = fork();
   if (child < 0) std::abort();
-  if (child == 0) run_child(bug, planted, schedule, ends[1]);
+  if (child == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    execl("/proc/self/exe", "planted_bugs", number.c_str(), planted ? "1" : "0", seed.c_str(),
+          schedule.late_copies ? "1" : "0", nullptr);
+    _exit(1);
+  }
   close(ends[1]);
   const std::string said = read_all(ends[0]);
   close(ends[0]);
@@ -89,23 +105,23 @@ std::vector<Schedule> schedules() {
 }
 
 // One line of the table; whether all is as it must be.
-bool check(const PlantedBug& bug) {
+bool check(const PlantedBug& bug, size_t number) {
   std::string marks;
   std::string words;
   bool any_caught = false;
   bool all_clean = true;
   for (const Schedule& schedule : schedules()) {
-    if (outcome_of(bug, false, schedule).is_caught) all_clean = false;
-    const Outcome outcome = outcome_of(bug, true, schedule);
+    if (outcome_of(number, false, schedule).is_caught) all_clean = false;
+    const Outcome outcome = outcome_of(number, true, schedule);
     marks += outcome.is_caught ? 'x' : '.';
     any_caught = any_caught || outcome.is_caught;
     if (outcome.is_caught && (words.empty() || words == kWrongResult)) words = outcome.words;
   }
-  const bool is_expected = bug.needs == Needs::nothing || kSanitized;
+  const bool is_expected = has(bug.needs);
   const char* verdict = !all_clean                    ? " FALSE ALARM without the bug"
                         : any_caught || !is_expected  ? ""
                                                       : " NOT CAUGHT";
-  if (!is_expected && !any_caught) words = "(seen only with the sanitizers)";
+  if (!is_expected && !any_caught) words = "(seen with a sanitizer only)";
   std::printf("%-54s %s  %s%s\n", bug.name.c_str(), marks.c_str(), words.c_str(), verdict);
   return *verdict == '\0';
 }
@@ -114,8 +130,9 @@ int run() {
   std::printf("Caught (x) with threads ascending, descending, and in four random orders, each with\n"
               "asynchronous copies landing at once and late:\n");
   int n_failed = 0;
-  for (const PlantedBug& bug : planted_bugs()) {
-    if (!check(bug)) ++n_failed;
+  const std::vector<PlantedBug> bugs = planted_bugs();
+  for (size_t i = 0; i < bugs.size(); ++i) {
+    if (!check(bugs[i], i)) ++n_failed;
   }
   std::printf("%s\n", n_failed == 0 ? "All are as they must be." : "Some are not as they must be.");
   return n_failed == 0 ? 0 : 1;
@@ -124,4 +141,6 @@ int run() {
 }  // namespace
 }  // namespace planted
 
-int main() { return planted::run(); }
+int main(int argc, char** argv) {
+  return argc == 5 ? planted::run_one(argv + 1) : planted::run();
+}

@@ -227,6 +227,20 @@ bool pipe(Pipe bug) {
 
 // --- global memory ---
 
+__global__ void tally_kernel(bool is_atomic, float* sum) {
+  if (is_atomic) {
+    atomicAdd(sum, 1.0F);
+  } else {
+    *sum += 1.0F;
+  }
+}
+
+bool tally(bool is_atomic) {
+  Counted<float> sum(1);
+  launch(tally_kernel, {1, kThreads}, is_atomic, sum.data);
+  return sum.host()[0] == kThreads + 1.0F;
+}
+
 enum class Rows { right, last_left_out, read_beyond, write_beyond };
 
 __global__ void rows_kernel(Rows bug, const float* in, int n, float* out) {
@@ -355,6 +369,7 @@ std::vector<PlantedBug> planted_bugs() {
       {"global memory written beyond its end", nothing,
        of(rows, Rows::right, Rows::write_beyond)},
       {"global memory used after it was freed", address_sanitizer, of(freed, false, true)},
+      {"threads add to one place, not atomically", thread_sanitizer, of(tally, true, false)},
       {"blocks taken to run in order", nothing, of(blocks, true, false)},
       {"16 bytes streamed from a misaligned address", nothing,
        [](bool planted) { return load(planted ? 1 : 0, true); }},

@@ -7,7 +7,7 @@
 
 namespace planted {
 
-enum class Needs { nothing, address_sanitizer, undefined_sanitizer };
+enum class Needs { nothing, address_sanitizer, undefined_sanitizer, thread_sanitizer };
 
 struct PlantedBug {
   std::string name;

@@ -143,7 +143,7 @@ __global__ void atomics_kernel(int* counts, float* sum, unsigned long long* bits
   atomicMin(&counts[4], i);
   atomicAdd(sum, 0.5F);
   atomicOr(bits, 1ULL << i);
-  int seen = counts[5];
+  int seen = atomicAdd(&counts[5], 0);
   while (true) {  // a maximum by compare and swap
     const int old = atomicCAS(&counts[5], seen, std::max(seen, i));
     if (old == seen) break;
@@ -152,11 +152,11 @@ __global__ void atomics_kernel(int* counts, float* sum, unsigned long long* bits
 }
 
 // The first warp waits for a flag in memory that the last one sets.
-__global__ void spin_kernel(volatile int* flag, int* out) {
+__global__ void spin_kernel(int* flag, int* out) {
   if (threadIdx.x / 32 == 1) {
-    *flag = 1;
+    atomicExch(flag, 1);
   } else {
-    while (*flag == 0) yield();
+    while (atomicAdd(flag, 0) == 0) yield();
   }
   __syncthreads();
   out[threadIdx.x] = *flag;

@@ -70,10 +70,7 @@ inline int __syncthreads_and(int predicate) {
   return cuda_on_cpu::barrier("__syncthreads_and", 0, 0, predicate != 0 ? 0 : 1) == 0 ? 1 : 0;
 }
 
-inline void __syncwarp(unsigned mask = 0xffffffffU) {
-  char nothing = 0;
-  cuda_on_cpu::collective("__syncwarp", mask, nothing, [](char**) {});
-}
+inline void __syncwarp(unsigned mask = 0xffffffffU) { cuda_on_cpu::sync_warp(mask); }
 
 template <typename T>
 T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
