@@ -102,10 +102,10 @@ TEST_CASE("CUDA draws of more than a piece, from every kind of prefix", "[cuda]"
 
 TEST_CASE("CUDA draws follow the exact distribution", "[cuda]") {
   const auto cuda = make_cuda_backend({});
-  constexpr int kDraws = 300;
+  constexpr int kDraws = 200;
   const int vocab = 40;
   int n_checked = 0;
-  for (uint32_t seed = 0; seed < 12; ++seed) {
+  for (uint32_t seed = 0; seed < 9; ++seed) {
     SampleCase c = random_case(seed, vocab);
     const auto expected = reference::distribution(reference::edited(c), c.draw);
     if (expected.margin < 1e-5) continue;
@@ -123,7 +123,7 @@ TEST_CASE("CUDA draws follow the exact distribution", "[cuda]") {
       if (drawn[id] > 0) CHECK(expected.probability[id] > 0.0);
     }
   }
-  CHECK(n_checked > 8);
+  CHECK(n_checked > 6);
 }
 
 TEST_CASE("CUDA draws of one row see the row as it came, and leave it so", "[cuda]") {
@@ -175,13 +175,13 @@ TEST_CASE("CUDA draws of rows without candidates, and with infinite ones", "[cud
   }
   const std::vector<float> row = {3.0F, kInf, kNan, kInf, -kInf};
   const std::set<int32_t> infinite = {1, 3};
-  CHECK(reached(*cuda, row, {}, 40) == infinite);
-  CHECK(reached(*cuda, row, {.top_k = 64}, 40) == infinite);
-  CHECK(reached(*cuda, row, {.top_k = 100}, 40) == infinite);
-  CHECK(reached(*cuda, row, {.top_p = 0.9F}, 40) == infinite);
+  CHECK(reached(*cuda, row, {}, 20) == infinite);
+  CHECK(reached(*cuda, row, {.top_k = 64}, 20) == infinite);
+  CHECK(reached(*cuda, row, {.top_k = 100}, 20) == infinite);
+  CHECK(reached(*cuda, row, {.top_p = 0.9F}, 20) == infinite);
   CHECK(draw(*cuda, row, {.temperature = 0.0F}, 0) == 1);
-  CHECK(reached(*cuda, row, {.top_k = 1}, 40) == std::set<int32_t>{1});
-  CHECK(reached(*cuda, row, {.top_p = 0.4F}, 40) == std::set<int32_t>{1});
+  CHECK(reached(*cuda, row, {.top_k = 1}, 20) == std::set<int32_t>{1});
+  CHECK(reached(*cuda, row, {.top_p = 0.4F}, 20) == std::set<int32_t>{1});
   const SampleCase scored{.row = row, .draw = {.n_logprobs = 4, .scored = 3}};
   const Sampled of_infinite = sample_all(*cuda, {scored})[0];
   CHECK(of_infinite.logprob == Approx(std::log(0.5)));
@@ -194,20 +194,21 @@ TEST_CASE("CUDA draws at the ends of the limits", "[cuda]") {
   const std::set<int32_t> all = {0, 1, 2, 3, 4, 5};
   const std::set<int32_t> both = {1, 2};
   const std::set<int32_t> one = {1};
-  CHECK(reached(*cuda, row, {.top_p = 1.0F}, 250) == all);
-  CHECK(reached(*cuda, row, {.top_k = 1000000}, 250) == all);
-  CHECK(reached(*cuda, row, {.top_k = 90}, 250) == all);
-  CHECK(reached(*cuda, row, {.top_k = 5}, 250) == std::set<int32_t>{0, 1, 2, 3, 4});
-  CHECK(reached(*cuda, row, {.min_p = 1.0F}, 40) == both);
-  CHECK(reached(*cuda, row, {.top_k = 4, .min_p = 1.0F}, 40) == both);
-  CHECK(reached(*cuda, row, {.top_p = 0.9999F, .min_p = 1.0F}, 40) == both);
-  CHECK(reached(*cuda, row, {.top_p = 1e-9F}, 40) == one);
-  CHECK(reached(*cuda, row, {.top_k = 3, .top_p = 1e-9F}, 40) == one);
+  CHECK(reached(*cuda, row, {.temperature = 2.0F}, 80) == all);
+  CHECK(reached(*cuda, row, {.temperature = 2.0F, .top_k = 1000000}, 80) == all);
+  CHECK(reached(*cuda, row, {.temperature = 2.0F, .top_k = 90}, 80) == all);
+  CHECK(reached(*cuda, row, {.temperature = 2.0F, .top_k = 5}, 80) ==
+        std::set<int32_t>{0, 1, 2, 3, 4});
+  CHECK(reached(*cuda, row, {.min_p = 1.0F}, 20) == both);
+  CHECK(reached(*cuda, row, {.top_k = 4, .min_p = 1.0F}, 20) == both);
+  CHECK(reached(*cuda, row, {.top_p = 0.9999F, .min_p = 1.0F}, 20) == both);
+  CHECK(reached(*cuda, row, {.top_p = 1e-9F}, 20) == one);
+  CHECK(reached(*cuda, row, {.top_k = 3, .top_p = 1e-9F}, 20) == one);
   for (float tiny : {1e-6F, 1e-40F}) {
-    CHECK(reached(*cuda, row, {.temperature = tiny}, 40) == both);
-    CHECK(reached(*cuda, row, {.temperature = tiny, .top_k = 4}, 40) == both);
-    CHECK(reached(*cuda, row, {.temperature = tiny, .top_p = 0.9F}, 40) == both);
-    CHECK(reached(*cuda, row, {.temperature = tiny, .top_k = 2000, .min_p = 0.1F}, 40) == both);
+    CHECK(reached(*cuda, row, {.temperature = tiny}, 20) == both);
+    CHECK(reached(*cuda, row, {.temperature = tiny, .top_k = 4}, 20) == both);
+    CHECK(reached(*cuda, row, {.temperature = tiny, .top_p = 0.9F}, 20) == both);
+    CHECK(reached(*cuda, row, {.temperature = tiny, .top_k = 2000, .min_p = 0.1F}, 20) == both);
   }
   for (const SampleDraw& d : {SampleDraw{.temperature = 0.0F}, SampleDraw{},
                               SampleDraw{.top_k = 64}, SampleDraw{.top_p = 0.1F}}) {
