@@ -44,14 +44,15 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4],
         right[2 * t + 8 * i + 1][g] = high(lanes[lane]->b[i]);
       }
     }
-    for (int lane = 0; lane < 32; ++lane) {
-      for (int i = 0; i < 4; ++i) {
-        const int row = lane / 4 + 8 * (i / 2);
-        const int column = 2 * (lane % 4) + i % 2;
-        float sum = lanes[lane]->d[i];
-        for (int k = 0; k < 16; ++k) sum += left[row][k] * right[k][column];
-        lanes[lane]->d[i] = sum;
+    for (int row = 0; row < 16; ++row) {
+      // Lane and register of the pair in columns 2 t, 2 t + 1.
+      const auto pair = [&](int t) { return &lanes[row % 8 * 4 + t]->d[row / 8 * 2]; };
+      float sums[8];
+      for (int i = 0; i < 8; ++i) sums[i] = pair(i / 2)[i % 2];
+      for (int k = 0; k < 16; ++k) {
+        for (int i = 0; i < 8; ++i) sums[i] += left[row][k] * right[k][i];
       }
+      for (int i = 0; i < 8; ++i) pair(i / 2)[i % 2] = sums[i];
     }
   });
 #else

@@ -10,10 +10,19 @@
 
 namespace lapidary {
 
+#ifdef CUDA_ON_CPU
+// 0: ascending, 1: descending, others: random. The thread sanitizer sees a race in any order.
+#ifdef CUDA_ON_CPU_RACES
+constexpr unsigned kSeeds[] = {0, 2};
+#else
+constexpr unsigned kSeeds[] = {0, 1, 2, 3, 4, 5};
+#endif
+#endif
+
 template <typename Body>
 void each_schedule(const Body& body) {
 #ifdef CUDA_ON_CPU
-  for (const unsigned seed : {0U, 1U, 2U, 3U, 4U, 5U}) {
+  for (const unsigned seed : kSeeds) {
     for (const bool late : {false, true}) {
       INFO("threads: " << (seed == 0 ? "ascending" : seed == 1 ? "descending" : "random") << " ("
                        << seed << "), copies land " << (late ? "late" : "at once"));
