@@ -57,15 +57,15 @@ __device__ __forceinline__ int64_t partial_place(const AttentionView& view, int 
 
 // A piece of work: a tile of a sequence's rows over a segment of its keys.
 template <class T>
-__device__ __forceinline__ void attend_piece(const AttentionView& view, const SequenceWork& work,
-                                             const WorkPlace& place, int kv_head,
-                                             Bits128* shared) {
+__device__ __forceinline__ void attend_piece(const AttentionView& view, const SequenceRows& rows,
+                                             const SequenceWork& work, const WorkPlace& place,
+                                             int kv_head, Bits128* shared) {
   const int segment = place.index % work.segments.count;
   const int first_row = place.index / work.segments.count * T::kRows;
-  const RowTile tile{place.sequence, kv_head,   work.token,
-                     work.position,  first_row, min(T::kRows, work.n_rows - first_row)};
-  const int first_query = work.position + first_row / view.group;
-  const int last_query = work.position + (first_row + tile.n_rows - 1) / view.group;
+  const RowTile tile{place.sequence, kv_head,   rows.token,
+                     rows.position,  first_row, min(T::kRows, work.n_rows - first_row)};
+  const int first_query = rows.position + first_row / view.group;
+  const int last_query = rows.position + (first_row + tile.n_rows - 1) / view.group;
   const KeyRange keys =
       work.segments.at(segment, {first_visible(first_query, view.window), last_query});
   const bool is_whole = work.segments.count == 1;
@@ -95,17 +95,16 @@ template <class T, bool kShort>
 __global__ void __launch_bounds__(T::kThreads, T::kResident)
     attention_kernel(const AttentionView view) {
   DYNAMIC_SHARED(Bits128, shared);
-  const auto count = [&](int s) { return work_of<kShort>(view, s).pieces(); };
-  const WorkList list = list_work(view.n_seqs, count);
+  const WorkList list = list_work<kShort>(view);
   // A loop would take registers that the sums of a long tile need.
   constexpr bool kLoops = kShort;
   int item = static_cast<int>(blockIdx.x);
   while (item < list.total * view.n_kv_heads) {
-    const WorkPlace place = find_work(list, list.total - 1 - item / view.n_kv_heads, count);
-    attend_piece<T>(view, work_of<kShort>(view, place.sequence), place, item % view.n_kv_heads,
-                    shared);
+    const WorkPlace place =
+        find_work<kShort>(view, list, list.total - 1 - item / view.n_kv_heads);
+    const SequenceRows rows = rows_of(view, place.sequence);
+    attend_piece<T>(view, rows, work_of<kShort>(view, rows), place, item % view.n_kv_heads, shared);
     if (!kLoops) return;
-    __syncthreads();
     item += static_cast<int>(gridDim.x);
   }
 }
@@ -135,11 +134,12 @@ __global__ void combine_kernel(const AttentionView view) {
   int sequence = static_cast<int>(blockIdx.y);
   if (view.splits) sequence = sequence_of(view, sequence);
   if (sequence < 0) return;
-  SequenceWork work = work_of<true>(view, sequence);
-  if (work.n_tiles == 0 && view.splits) work = work_of<false>(view, sequence);
+  const SequenceRows rows = rows_of(view, sequence);
+  SequenceWork work = work_of<true>(view, rows);
+  if (work.n_tiles == 0 && view.splits) work = work_of<false>(view, rows);
   const int n = work.segments.count;
   if (work.n_tiles == 0 || n == 1) return;
-  const int64_t token = view.splits ? static_cast<int>(blockIdx.y) : work.token;
+  const int64_t token = view.splits ? static_cast<int>(blockIdx.y) : rows.token;
 
   const int64_t first = partial_place(view, sequence, token) + head;
   const PartialStats* stats = view.partial_stats + first;

@@ -514,7 +514,8 @@ __device__ __forceinline__ void for_each_pair(const float (&sums)[T::kSumN][4], 
 
 // The tile's attention over these keys. out(row, max, sum) for rows [0, n_rows), with the softmax's
 // maximum and sum, returns where the row goes: to(dim, x, y), pairs of sums that are not yet
-// divided. Shared memory may be used again behind a barrier.
+// divided. The next call needs no barrier before it if it has keys: what this one reads last, the
+// rows' sums, that one writes behind its first barrier.
 template <class T, typename Out>
 __device__ __forceinline__ void attend(const AttentionView& view, const RowTile& tile,
                                        const KeyRange& keys, Bits128* shared, const Out& out) {

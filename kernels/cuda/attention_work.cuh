@@ -59,33 +59,46 @@ struct RowTile {
 // --- a sequence ---
 
 // Keys are cut at multiples of a length that depends on the sequence alone, and so does the result.
-constexpr int kSegmentKeys = 256;
+constexpr int kSegmentBits = 8;
+constexpr int kSegmentKeys = 1 << kSegmentBits;
 constexpr int kShortRows = 16;  // the tile of a short sequence
 
 struct Segments {
   KeyRange keys;
-  int length, first, count;
+  int bits, first, count;  // of 2^bits keys
 
   // Of segment i, and of this range: maybe none.
   __device__ __forceinline__ KeyRange at(int i, const KeyRange& range) const {
     if (count == 1) return range;
-    return {max(range.first, (first + i) * length), min(range.last, (first + i + 1) * length - 1)};
+    return {max(range.first, (first + i) << bits), min(range.last, ((first + i + 1) << bits) - 1)};
   }
 };
 
 __device__ __forceinline__ Segments cut(const KeyRange& keys, int max_segments) {
-  Segments s{keys, kSegmentKeys, 0, 1};
+  Segments s{keys, kSegmentBits, 0, 1};
   if (max_segments == 1) return s;
-  while (keys.last - keys.first >= s.length * max_segments) s.length *= 2;
-  s.first = keys.first / s.length;
-  s.count = keys.last / s.length - s.first + 1;
+  while ((keys.last - keys.first) >> s.bits >= max_segments) ++s.bits;
+  s.first = keys.first >> s.bits;
+  s.count = (keys.last >> s.bits) - s.first + 1;
   return s;
+}
+
+// Of a sequence's queries: the first, where it stands, and how many.
+struct SequenceRows {
+  int token, n, position;
+};
+
+__device__ __forceinline__ SequenceRows rows_of(const AttentionView& view, int sequence) {
+  SequenceRows rows;
+  rows.token = view.query_start[sequence];
+  rows.n = view.query_start[sequence + 1] - rows.token;
+  rows.position = rows.n > 0 ? view.positions[rows.token] : 0;
+  return rows;
 }
 
 // What a sequence asks of the kernel of short sequences (kShort) or of the other: n_tiles tiles of
 // rows, each over all segments. None where it is the other's.
 struct SequenceWork {
-  int token, position;  // of its first query
   int n_rows, n_tiles;
   Segments segments;
 
@@ -93,17 +106,15 @@ struct SequenceWork {
 };
 
 template <bool kShort>
-__device__ __forceinline__ SequenceWork work_of(const AttentionView& view, int sequence) {
+__device__ __forceinline__ SequenceWork work_of(const AttentionView& view,
+                                                const SequenceRows& rows) {
   SequenceWork work{};
-  work.token = view.query_start[sequence];
-  const int n = view.query_start[sequence + 1] - work.token;
-  work.n_rows = n * view.group;
-  const bool is_short = n == 1 || (view.splits && work.n_rows <= kShortRows);
-  if (n == 0 || is_short != kShort) return work;
-  work.position = view.positions[work.token];
-  const int rows = kShort ? kShortRows : view.tile_rows;
-  work.n_tiles = (work.n_rows + rows - 1) / rows;
-  const KeyRange keys{first_visible(work.position, view.window), work.position + n - 1};
+  work.n_rows = rows.n * view.group;
+  const bool is_short = rows.n == 1 || (view.splits && work.n_rows <= kShortRows);
+  if (rows.n == 0 || is_short != kShort) return work;
+  const int tile_rows = kShort ? kShortRows : view.tile_rows;
+  work.n_tiles = kShort ? 1 : (work.n_rows + tile_rows - 1) / tile_rows;
+  const KeyRange keys{first_visible(rows.position, view.window), rows.position + rows.n - 1};
   const bool is_cut = kShort || view.splits;
   work.segments = cut(keys, is_cut ? max(1, view.max_segments / work.n_tiles) : 1);
   return work;
@@ -111,24 +122,33 @@ __device__ __forceinline__ SequenceWork work_of(const AttentionView& view, int s
 
 // --- lists of work ---
 
-// Work of all sequences in their order, counted by each warp for itself: lane l counts that of
-// sequences [l * share, (l + 1) * share).
+// Pieces of work of all sequences in their order, counted by each warp for itself: lane l counts
+// those of sequences [l * share, (l + 1) * share).
 struct WorkList {
   int share, before, mine, total;
 };
 
 struct WorkPlace {
-  int sequence, index;  // of the sequence's work
+  int sequence, index;  // of the sequence's pieces
 };
 
-template <typename Count>
-__device__ __forceinline__ WorkList list_work(int n_seqs, const Count& count) {
+template <bool kShort>
+__device__ __forceinline__ WorkList list_work(const AttentionView& view) {
+  constexpr int kAtOnce = 4;  // their loads need not wait for one another
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   WorkList list;
-  list.share = (n_seqs + kWarpSize - 1) / kWarpSize;
+  list.share = (view.n_seqs + kWarpSize - 1) / kWarpSize;
   list.mine = 0;
-  const int end = min(n_seqs, (lane + 1) * list.share);
-  for (int s = lane * list.share; s < end; ++s) list.mine += count(s);
+  const int end = min(view.n_seqs, (lane + 1) * list.share);
+  for (int s = lane * list.share; s < end; s += kAtOnce) {
+    SequenceRows rows[kAtOnce];
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) rows[i] = rows_of(view, min(s + i, end - 1));
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (s + i < end) list.mine += work_of<kShort>(view, rows[i]).pieces();
+    }
+  }
   int through = list.mine;
   for (int step = 1; step < kWarpSize; step *= 2) {
     const int below = __shfl_up_sync(kAllLanes, through, step);
@@ -140,18 +160,18 @@ __device__ __forceinline__ WorkList list_work(int n_seqs, const Count& count) {
 }
 
 // REQUIRES: 0 <= index < list.total.
-template <typename Count>
-__device__ __forceinline__ WorkPlace find_work(const WorkList& list, int index,
-                                               const Count& count) {
+template <bool kShort>
+__device__ __forceinline__ WorkPlace find_work(const AttentionView& view, const WorkList& list,
+                                               int index) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const bool is_mine = index >= list.before && index < list.before + list.mine;
   const int owner = __ffs(static_cast<int>(__ballot_sync(kAllLanes, is_mine))) - 1;
   WorkPlace place{lane * list.share, index - list.before};
-  if (is_mine) {
-    for (int n = count(place.sequence); place.index >= n; n = count(place.sequence)) {
-      place.index -= n;
-      ++place.sequence;
-    }
+  while (is_mine) {
+    const int n = work_of<kShort>(view, rows_of(view, place.sequence)).pieces();
+    if (place.index < n) break;
+    place.index -= n;
+    ++place.sequence;
   }
   place.sequence = __shfl_sync(kAllLanes, place.sequence, owner);
   place.index = __shfl_sync(kAllLanes, place.index, owner);
