@@ -107,7 +107,6 @@ __global__ void undo_kernel(const DeviceDraw* draws, float* logits, int64_t voca
 __device__ int32_t lowest_allowed(const DeviceDraw& draw, int64_t vocab) {
   __shared__ int lowest;
   if (threadIdx.x == 0) lowest = kThreads;
-  __syncthreads();
   for (int64_t begin = 0; begin < vocab; begin += kThreads) {
     const int64_t id = begin + threadIdx.x;
     bool is_allowed = id < vocab && allows(draw.mask, id);
@@ -218,7 +217,7 @@ __global__ void logprob_kernel(const DeviceDraw* draws, const float* logits, con
 // --- the host's side ---
 
 // Draws and lists as one upload, and where they will lie.
-class Upload {
+class Package {
  public:
   // Room for n elements, aligned to 16 bytes; returns the offset.
   template <typename T>
@@ -281,9 +280,10 @@ void run_turn(std::span<const DeviceDraw> draws, const DeviceDraw* there,
   LaunchShape merging = a_block_a_draw;
   merging.shared_bytes = sizeof(Key) * static_cast<size_t>(power_of_two(memory.n_pieces * most));
 
-  if (has_logprobs)
+  if (has_logprobs) {
     launch_select(true, there, n, memory.logits, memory.n_pieces, memory.vocab, memory.raw_tops,
                   memory.sums, stream);
+  }
   if (has_edits) launch(edit_kernel, a_block_a_draw, there, memory.logits, memory.vocab);
   if (any([](const DeviceDraw& d) { return d.draws(); })) {
     launch_select(false, there, n, memory.logits, memory.n_pieces, memory.vocab, memory.tops,
@@ -336,6 +336,31 @@ DeviceDraw on_device(const SampleDraw& draw, const Tensor& logits, const ListsOn
           .result = 0};
 }
 
+// The draws of a call by turns, and where each turn ends.
+struct Plan {
+  std::vector<DeviceDraw> draws;
+  std::vector<size_t> ends;
+  int most_top = 0;
+};
+
+Plan plan_draws(const SampleArgs& args, ListsOnDevice lists, Workspace& workspace) {
+  const std::vector<int> turns = turns_of(args.draws);
+  Plan plan;
+  for (int turn = 0; plan.draws.size() < args.draws.size(); ++turn) {
+    for (size_t i = 0; i < args.draws.size(); ++i) {
+      if (turns[i] != turn) continue;
+      const SampleDraw& draw = args.draws[i];
+      const int64_t n_edits = draw.counts.size + draw.bias.size + draw.banned.size;
+      if (draw.scored < 0 && n_edits > 0) lists.raw = workspace.take<float>(n_edits);
+      plan.draws.push_back(on_device(draw, args.logits, lists));
+      plan.draws.back().result = static_cast<int32_t>(i);
+      plan.most_top = std::max(plan.most_top, plan.draws.back().n_top());
+    }
+    plan.ends.push_back(plan.draws.size());
+  }
+  return plan;
+}
+
 void check_draws(const SampleArgs& args) {
   const int64_t n_rows = args.logits.dim(0);
   const int64_t vocab = args.logits.dim(1);
@@ -378,42 +403,27 @@ std::vector<Sampled> CudaBackend::sample(const SampleArgs& args) {
   const auto n = static_cast<int64_t>(args.draws.size());
   if (n == 0) return {};
   workspace_.clear();
-  Upload upload_of;
-  const size_t counts_at = upload_of.append(args.counts);
-  const size_t biases_at = upload_of.append(args.biases);
-  const size_t banned_at = upload_of.append(args.banned);
-  const size_t masks_at = upload_of.append(args.masks);
-  const size_t draws_at = (upload_of.bytes().size() + 15) / 16 * 16;
+  Package package;
+  const size_t counts_at = package.append(args.counts);
+  const size_t biases_at = package.append(args.biases);
+  const size_t banned_at = package.append(args.banned);
+  const size_t masks_at = package.append(args.masks);
+  const size_t draws_at = (package.bytes().size() + 15) / 16 * 16;
   auto* there = workspace_.take<unsigned char>(static_cast<int64_t>(draws_at) +
                                                n * static_cast<int64_t>(sizeof(DeviceDraw)));
-  ListsOnDevice lists{reinterpret_cast<const TokenCount*>(there + counts_at),
-                      reinterpret_cast<const TokenBias*>(there + biases_at),
-                      reinterpret_cast<const int32_t*>(there + banned_at),
-                      reinterpret_cast<const uint32_t*>(there + masks_at), nullptr};
-
-  const std::vector<int> turns = turns_of(args.draws);
-  std::vector<DeviceDraw> draws;
-  std::vector<size_t> ends;  // of each turn's draws
-  int most_top = 0;
-  for (int turn = 0; draws.size() < args.draws.size(); ++turn) {
-    for (size_t i = 0; i < args.draws.size(); ++i) {
-      if (turns[i] != turn) continue;
-      const SampleDraw& draw = args.draws[i];
-      const int64_t n_edits = draw.counts.size + draw.bias.size + draw.banned.size;
-      if (draw.scored < 0 && n_edits > 0) lists.raw = workspace_.take<float>(n_edits);
-      draws.push_back(on_device(draw, args.logits, lists));
-      draws.back().result = static_cast<int32_t>(i);
-      most_top = std::max(most_top, draws.back().n_top());
-    }
-    ends.push_back(draws.size());
-  }
-  CHECK(upload_of.append(std::span<const DeviceDraw>(draws)) == draws_at);
-  upload(there, upload_of.bytes().data(), upload_of.bytes().size());
+  const Plan plan = plan_draws(args,
+                               {reinterpret_cast<const TokenCount*>(there + counts_at),
+                                reinterpret_cast<const TokenBias*>(there + biases_at),
+                                reinterpret_cast<const int32_t*>(there + banned_at),
+                                reinterpret_cast<const uint32_t*>(there + masks_at), nullptr},
+                               workspace_);
+  CHECK(package.append(std::span<const DeviceDraw>(plan.draws)) == draws_at);
+  upload(there, package.bytes().data(), package.bytes().size());
 
   const int64_t n_pieces = div_up(args.logits.dim(1), kPiece);
   const int64_t answer_bytes = n * static_cast<int64_t>(sizeof(DeviceAnswer));
   const int64_t result_bytes =
-      answer_bytes + n * most_top * static_cast<int64_t>(sizeof(TokenLogprob));
+      answer_bytes + n * plan.most_top * static_cast<int64_t>(sizeof(TokenLogprob));
   auto* results = workspace_.take<unsigned char>(result_bytes);
   const SampleMemory memory{.logits = args.logits.as<float>(),
                             .tops = workspace_.take<Key>(n * n_pieces * kMaxShortTopK),
@@ -423,16 +433,16 @@ std::vector<Sampled> CudaBackend::sample(const SampleArgs& args) {
                             .logprobs = reinterpret_cast<TokenLogprob*>(results + answer_bytes),
                             .n_pieces = n_pieces,
                             .vocab = args.logits.dim(1),
-                            .most_top = most_top};
+                            .most_top = plan.most_top};
+  const auto* draws = reinterpret_cast<const DeviceDraw*>(there + draws_at);
   size_t begin = 0;
-  for (size_t end : ends) {
-    run_turn(std::span<const DeviceDraw>(draws).subspan(begin, end - begin),
-             reinterpret_cast<const DeviceDraw*>(there + draws_at) + begin, memory, stream_);
+  for (size_t end : plan.ends) {
+    run_turn(std::span(plan.draws).subspan(begin, end - begin), draws + begin, memory, stream_);
     begin = end;
   }
   std::vector<unsigned char> bytes(static_cast<size_t>(result_bytes));
   download(bytes.data(), results, bytes.size());
-  return unpack(bytes, args.draws, most_top);
+  return unpack(bytes, args.draws, plan.most_top);
 }
 
 }  // namespace lapidary::cuda

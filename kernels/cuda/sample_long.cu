@@ -43,7 +43,7 @@ struct Found {
 
 struct Memory {
   Mass mass[kBuckets];
-  Mass digit_mass[kDigits];  // also: masses of tiles and threads; sorted keys and their weights
+  Mass digit_mass[kDigits];  // also: masses of tiles; sorted keys and their weights
   uint32_t count[kBuckets];
   uint32_t digit_count[kDigits];
   Mass of_warp[kWarps];
@@ -53,7 +53,7 @@ struct Memory {
   int32_t token;
 };
 static_assert(sizeof(Memory) <= 99 * 1024, "fits every device");
-static_assert(kDigits >= 2 * kMaxSortedTopK && kDigits >= kMaxTiles + kThreads);
+static_assert(kDigits >= 2 * kMaxSortedTopK && kDigits >= kMaxTiles);
 
 // As kernels/cpu/sampling/softmax.h, to the last rounding: every fusion is written out, so that a
 // weight has the same bits wherever it is computed.
@@ -351,7 +351,6 @@ __device__ __forceinline__ Mass tally_tiles(const Prefix& prefix, int bucket, Me
 // The token on which `target` falls in the order of ids, after tally_tiles().
 __device__ __forceinline__ int32_t walk_ids(const Prefix& prefix, int bucket, Mass target,
                                             Memory& memory) {
-  Mass* of_thread = memory.digit_mass + kMaxTiles;
   const Found tile = find(
       tiles_of(prefix.vocab), [&](int i) { return memory.digit_mass[i]; }, target, memory);
   Mass mine[4];
@@ -359,10 +358,9 @@ __device__ __forceinline__ int32_t walk_ids(const Prefix& prefix, int bucket, Ma
   const int64_t begin = int64_t{tile.at} * kTile;
   scan_tile(prefix, begin,
             [&](int64_t id, float value) { mine[n++] = mass_inside(prefix, bucket, id, value); });
-  of_thread[threadIdx.x] = mine[0] + mine[1] + mine[2] + mine[3];
-  __syncthreads();
-  const Found thread = find(
-      kThreads, [&](int i) { return of_thread[i]; }, tile.rest, memory);
+  const Mass all_mine = mine[0] + mine[1] + mine[2] + mine[3];
+  const Found thread = find(  // each thread is asked for its own
+      kThreads, [&](int) { return all_mine; }, tile.rest, memory);
   if (static_cast<int>(threadIdx.x) == thread.at) {
     const Mass until[] = {mine[0], mine[0] + mine[1], mine[0] + mine[1] + mine[2]};
     int i = 0;

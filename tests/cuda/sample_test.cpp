@@ -155,6 +155,28 @@ TEST_CASE("CUDA draws of one row see the row as it came, and leave it so", "[cud
   });
 }
 
+TEST_CASE("CUDA penalties come before biases, whichever thread has them", "[cuda]") {
+  const auto cuda = make_cuda_backend({});
+  SampleCase c{.row = std::vector<float>(70, 0.0F),
+               .draw = {.temperature = 0.0F, .repetition_penalty = 2.0F}};
+  // 4 / 2 + 3 wins over 4.5; (4 + 3) / 2 would not.
+  c.row[69] = 4.5F;
+  for (int32_t id : {0, 40, 63}) {
+    c.row[id] = 4.0F;
+    c.counts.clear();
+    c.biases.clear();
+    for (int32_t i = 0; i < 64; ++i) {
+      c.counts.push_back({i, 1});
+      c.biases.push_back({63 - i, i == 63 - id ? 3.0F : 0.0F});
+    }
+    each_schedule([&] { CHECK(sample_all(*cuda, {c})[0].token == id); });
+    c.banned = {id};
+    each_schedule([&] { CHECK(sample_all(*cuda, {c})[0].token == 69); });
+    c.banned.clear();
+    c.row[id] = 0.0F;
+  }
+}
+
 TEST_CASE("CUDA draws of rows without candidates, and with infinite ones", "[cuda]") {
   const auto cuda = make_cuda_backend({});
   for (float nothing : {-kInf, kNan}) {
