@@ -1,7 +1,8 @@
 // attention over paged KV: tensor cores for all of it, as attention_tile.cuh says; here is who does
 // what, in at most three launches.
 //
-//   attention_kernel<.., short>  Sequences with one query, in tiles of 16 rows. A block walks a list
+//   attention_kernel<.., short>  Sequences with one query, in tiles of 16 rows. A block walks a
+//   list
 //                    of (sequence, segment of its keys, kv head); the grid is what the device holds
 //                    at a time, whatever the contexts, so a recorded step stays right when they
 //                    grow. What is one segment alone is written to `out` at once.
@@ -9,7 +10,8 @@
 //                    that see most keys first: a block for each (tile, kv head). Not launched in a
 //                    step of one query each. In a step with few queries (kFewQueries) segments are
 //                    cut here as well, and what fits into 16 rows is short.
-//   combine_kernel   Joins the segments of a row in their order: a warp for each 128 dims of a head.
+//   combine_kernel   Joins the segments of a row in their order: a warp for each 128 dims of a
+//   head.
 //                    Not launched where no sequence can have two segments.
 //
 // Rows of a tile are (query, head of the group) pairs, so that K and V are read once for a whole
@@ -22,11 +24,12 @@
 // keys for 132 multiprocessors. Partial results are written and read once, rows / keys of a segment
 // of the bytes of K and V (group 8, V once: 2.5 % at 512 keys). One multiprocessor's share of
 // the bandwidth is 33 GB/s = 19 bytes a clock; with a microsecond of latency 33 KB must be on
-// their way: a stage of 32 keys is 32 to 40 KB, and two or three blocks are resident. The products
-// of a padded tile of 16 rows take less than half of that time.
+// their way: a stage of 32 keys is 32 to 40 KB, and two or three blocks are resident. Partial
+// results take n_seqs + 64 rows x slots x n_heads x head_dim x 4 bytes: 26B, 256 sequences beyond
+// 16K positions, 64 slots and 2 KB a head: 0.67 GB, less with fewer sequences or shorter contexts.
 //
-// Prefill is bound by the tensor cores, which mma.sync reaches at about 62 % of what wgmma would
-// (2540 of 4096 flop a clock), or by the reads of shared memory at 128 bytes a clock. Clocks a tile:
+// Prefill is bound by the tensor cores, of whose 4096 flop a clock mma.sync is taken to reach 62 %
+// (2540), or by the reads of shared memory at 128 bytes a clock. By arithmetic, clocks a tile:
 //   256, 128 rows x 64 keys: products 8.4 Mflop, 3300; reads (16 + 16 a step of 8 products) 2050
 //        for the scores, 1280 for the sums: balanced.
 //   512, 64 rows x 32 keys: products 4.2 Mflop, 1650; reads (4 + 4 a step of 2) 2050 + 640.
@@ -100,8 +103,7 @@ __global__ void __launch_bounds__(T::kThreads, T::kResident)
   constexpr bool kLoops = kShort;
   int item = static_cast<int>(blockIdx.x);
   while (item < list.total * view.n_kv_heads) {
-    const WorkPlace place =
-        find_work<kShort>(view, list, list.total - 1 - item / view.n_kv_heads);
+    const WorkPlace place = find_work<kShort>(view, list, list.total - 1 - item / view.n_kv_heads);
     const SequenceRows rows = rows_of(view, place.sequence);
     attend_piece<T>(view, rows, work_of<kShort>(view, rows), place, item % view.n_kv_heads, shared);
     if (!kLoops) return;
@@ -153,8 +155,7 @@ __global__ void combine_kernel(const AttentionView view) {
 #pragma unroll 8
   for (int i = 0; i < n; ++i) {
     const PartialStats of = stats[i * view.n_heads];
-    const float4 x =
-        *reinterpret_cast<const float4*>(sums + int64_t{i} * view.n_heads * kHeadDim);
+    const float4 x = *reinterpret_cast<const float4*>(sums + int64_t{i} * view.n_heads * kHeadDim);
     const float weight = exp2_approximate(of.max - max);
     total += weight * of.sum;
     all.x += weight * x.x;
@@ -195,8 +196,8 @@ void take_partials(Launcher& l) {
   view.slots = most_segments(l);
   if (view.slots == 1) return;
   const int64_t n = int64_t{view.n_seqs + kFewQueries} * view.slots * view.n_heads;
-  view.partial_sums = l.workspace->take<float>(n * kHeadDim);
   view.partial_stats = l.workspace->take<PartialStats>(n);
+  view.partial_sums = l.workspace->take<float>(n * kHeadDim);
 }
 
 template <class T, bool kShort>
@@ -329,12 +330,18 @@ void CudaBackend::attention(const AttentionArgs& args) {
   l.stream = stream_;
   l.workspace = &workspace_;
   switch (args.head_dim) {
-    case 16: return launch_head<16>(l, v_once, args.k_pages.dtype);
-    case 32: return launch_head<32>(l, v_once, args.k_pages.dtype);
-    case 64: return launch_head<64>(l, v_once, args.k_pages.dtype);
-    case 256: return launch_head<256>(l, v_once, args.k_pages.dtype);
-    case 512: return launch_head<512>(l, v_once, args.k_pages.dtype);
-    default: CHECK(false);
+    case 16:
+      return launch_head<16>(l, v_once, args.k_pages.dtype);
+    case 32:
+      return launch_head<32>(l, v_once, args.k_pages.dtype);
+    case 64:
+      return launch_head<64>(l, v_once, args.k_pages.dtype);
+    case 256:
+      return launch_head<256>(l, v_once, args.k_pages.dtype);
+    case 512:
+      return launch_head<512>(l, v_once, args.k_pages.dtype);
+    default:
+      CHECK(false);
   }
 }
 

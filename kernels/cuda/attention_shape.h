@@ -65,9 +65,8 @@ struct AttentionTile {
   static constexpr int kKeyChunks = kKeyDims / kDimsPerChunk;
   static constexpr int kValueChunks = kHeadDim / kDimsPerChunk;
   static constexpr int kWeightChunks = kKeys / 8;
-  static constexpr int kKeyPlace = kKeyChunks * kKeys > kWeightChunks * kRows
-                                       ? kKeyChunks * kKeys
-                                       : kWeightChunks * kRows;
+  static constexpr int kKeyPlace =
+      kKeyChunks * kKeys > kWeightChunks* kRows ? kKeyChunks* kKeys : kWeightChunks* kRows;
   static constexpr int kStagePlace = kKeyPlace + kValueChunks * kKeys;
   static constexpr int kQueryPlace = kQueryChunks * kRows;
   static constexpr int kRowFloats = (kKeyParts + 2) * kRows;  // maxima, factors, last maxima
@@ -88,10 +87,14 @@ template <int kHeadDim, bool kVOnce, typename Page>
 constexpr TileShape short_shape() {
   constexpr bool is_fp8 = sizeof(Page) == 1;
   switch (kHeadDim) {
-    case 16: return {16, 32, 2, 16, 32, 16, 16};
-    case 32: return {16, 32, 2, 16, 16, 16, 16};
-    case 64: return {16, 32, 2, 16, 8, 16, 16};
-    case 256: return {16, 32, is_fp8 ? 3 : 2, 16, 8, 16, 64};
+    case 16:
+      return {16, 32, 2, 16, 32, 16, 16};
+    case 32:
+      return {16, 32, 2, 16, 16, 16, 16};
+    case 64:
+      return {16, 32, 2, 16, 8, 16, 16};
+    case 256:
+      return {16, 32, is_fp8 ? 3 : 2, 16, 8, 16, 64};
     default:
       if (is_fp8 && kVOnce) return {16, 32, 3, 16, 8, 16, 128};
       if (is_fp8 || kVOnce) return {16, 32, 2, 16, 8, 16, 128};
@@ -104,9 +107,12 @@ constexpr TileShape short_shape() {
 template <int kHeadDim, bool kVOnce, bool wide>
 constexpr TileShape long_shape() {
   switch (kHeadDim) {
-    case 16: return {64, 32, 2, 16, 32, 16, 16};
-    case 32: return {64, 32, 2, 32, 16, 32, 16};
-    case 64: return {64, 32, 2, 16, 16, 32, 16};
+    case 16:
+      return {64, 32, 2, 16, 32, 16, 16};
+    case 32:
+      return {64, 32, 2, 32, 16, 32, 16};
+    case 64:
+      return {64, 32, 2, 16, 16, 32, 16};
     case 256:
       if (wide) return {128, 64, 2, 32, 32, 32, 128};
       return {64, 32, 2, 32, 16, 32, 128};

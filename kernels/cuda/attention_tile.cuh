@@ -97,10 +97,8 @@ __device__ __forceinline__ void copy_query(const AttentionView& view, const RowT
       if constexpr (T::kVOnce && T::kIsSmall) {
         for (int j = 0; j < 8; ++j) {
           const int dim = 16 * step + 2 * j;
-          const uint32_t even =
-              __bfloat16_as_ushort(small_query_dim<T>(q, dim, view.n_angles));
-          const uint32_t odd =
-              __bfloat16_as_ushort(small_query_dim<T>(q, dim + 1, view.n_angles));
+          const uint32_t even = __bfloat16_as_ushort(small_query_dim<T>(q, dim, view.n_angles));
+          const uint32_t odd = __bfloat16_as_ushort(small_query_dim<T>(q, dim + 1, view.n_angles));
           pairs[j] = even | odd << 16;
         }
       } else {
@@ -176,9 +174,8 @@ __device__ __forceinline__ void copy_rows(const Bits128* pages, int n_chunks,
 }
 
 template <class T>
-__device__ __forceinline__ void copy_keys(const AttentionView& view,
-                                          const TilePages<T>& tile_pages, int first_key,
-                                          const KeyRange& keys, Bits128* stage) {
+__device__ __forceinline__ void copy_keys(const AttentionView& view, const TilePages<T>& tile_pages,
+                                          int first_key, const KeyRange& keys, Bits128* stage) {
   const int key_chunks = T::kVOnce && T::kIsSmall ? view.key_chunks : T::kKeyChunks;
   copy_rows<T, T::kKeyChunks>(view.k_pages, key_chunks, tile_pages, first_key, keys, stage);
   copy_rows<T, T::kValueChunks>(view.v_pages, T::kValueChunks, tile_pages, first_key, keys,
@@ -385,8 +382,7 @@ struct RunningSoftmax {
           const float p0 = exp2_approximate(fmaf(pair[0], kLog2E, -top));
           const float p1 = exp2_approximate(fmaf(pair[1], kLog2E, -top));
           added += p0 + p1;
-          Bits128* chunk =
-              weights + chunk_place<T::kWeightChunks>(row, first_column / 8 + n);
+          Bits128* chunk = weights + chunk_place<T::kWeightChunks>(row, first_column / 8 + n);
           chunk->word[lane % 4] = bf16_pair(p0, p1);
         }
         sum[m][half] = sum[m][half] * factor + added;
@@ -455,8 +451,7 @@ __device__ __forceinline__ void add_values(const Bits128* weights, const Bits128
   const Bits128* weight_row = weights + row * T::kWeightChunks;
   const int weight_lane = lane / 16 ^ chunk_mask<T::kWeightChunks>(row);
   const Bits128* value_row = values + row * T::kValueChunks;
-  const int value_lane =
-      lane / 16 % T::kValueChunks ^ chunk_mask<T::kValueChunks>(row);
+  const int value_lane = lane / 16 % T::kValueChunks ^ chunk_mask<T::kValueChunks>(row);
 #pragma unroll 1
   for (int step = 0; step < T::kKeys / 16; ++step) {
     uint32_t a[T::kSumM][4];
@@ -548,8 +543,7 @@ __device__ __forceinline__ void attend(const AttentionView& view, const RowTile&
   RunningSoftmax<T> softmax;
   softmax.start();
   const int first_position = tile.first_position + tile.first_row / view.group;
-  const int last_position =
-      tile.first_position + (tile.first_row + tile.n_rows - 1) / view.group;
+  const int last_position = tile.first_position + (tile.first_row + tile.n_rows - 1) / view.group;
   Sums<T> sums = {};
   int stage = 0;
   int next_stage = T::kStages - 1;

@@ -18,10 +18,10 @@ struct AttentionView {
   bf16* out;
   int n_seqs, n_heads, n_kv_heads, group;
   int window;
-  int n_angles;      // where V is stored once
-  int key_chunks;    // 16 bytes each, of a key's row of K
-  int tile_rows;     // of sequences that are not short
-  bool splits;       // few queries beside the first of each sequence: all keys are cut into segments
+  int n_angles;    // where V is stored once
+  int key_chunks;  // 16 bytes each, of a key's row of K
+  int tile_rows;   // of sequences that are not short
+  bool splits;     // few queries beside the first of each sequence: all keys are cut into segments
   int max_segments;  // of a sequence; and one more, where its window starts within one
   // What segments leave, of each sequence, or where all are cut of each token.
   int slots;

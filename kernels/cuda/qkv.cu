@@ -1,11 +1,11 @@
-// qkv: the per-head norms of q, k and v, RoPE on q and k, and the write of K and V into their pages,
-// in one launch from the stacked projections.
+// qkv: the per-head norms of q, k and v, RoPE on q and k, and the write of K and V into their
+// pages, in one launch from the stacked projections.
 //
-// head_dim / 16 lanes for each (token, head): q heads first, then k heads, which with k_eq_v write V
-// as well, else v heads. A lane holds eight neighbouring dims of the first half of the head and the
-// same eight of the second, so that both of a pair are its own; the row stays in registers between
-// the sum of squares, over the lanes by shuffles, and the rotation. Loads and stores are 16 bytes
-// (8 into fp8 pages). There is no barrier and no shared memory.
+// head_dim / 16 lanes for each (token, head): q heads first, then k heads, which with k_eq_v write
+// V as well, else v heads. A lane holds eight neighbouring dims of the first half of the head and
+// the same eight of the second, so that both of a pair are its own; the row stays in registers
+// between the sum of squares, over the lanes by shuffles, and the rotation. Loads and stores are 16
+// bytes (8 into fp8 pages). There is no barrier and no shared memory.
 //
 // Bytes, by arithmetic (26B, sliding layer): a token reads 16 KB of projections and 1 KB of angles
 // and writes 8 KB of q and 8 KB of K and V; 256 tokens are 8.4 MB, 2 us at 4.3 TB/s. For few tokens
@@ -146,8 +146,7 @@ __global__ void qkv_kernel(const QkvView view) {
   const int64_t i = is_there ? thread / kLanes : 0;  // all lanes take part in the shuffles
   const int64_t token = i / view.heads;
   const int head = static_cast<int>(i % view.heads);
-  HeadPart x =
-      load_part<kHeadDim>(view.qkv + token * view.row_size + head * kHeadDim, lane);
+  HeadPart x = load_part<kHeadDim>(view.qkv + token * view.row_size + head * kHeadDim, lane);
   const float scale = norm_scale<kHeadDim>(x, view.eps);
   if (!is_there) return;
 
@@ -175,8 +174,8 @@ __global__ void qkv_kernel(const QkvView view) {
   if (view.k_eq_v || head >= view.n_heads + view.n_kv_heads) {
     HeadPart v = x;
     scale_by<kHeadDim>(v, scale, nullptr, lane);
-    store_part<Page, kHeadDim>(
-        page_row<Page>(view.v_pages, view, slot, kv_head, kHeadDim), v, lane);
+    store_part<Page, kHeadDim>(page_row<Page>(view.v_pages, view, slot, kv_head, kHeadDim), v,
+                               lane);
     if (!view.k_eq_v) return;
   }
   scale_by<kHeadDim>(x, scale, view.k_norm, lane);
@@ -192,9 +191,8 @@ __global__ void qkv_kernel(const QkvView view) {
 template <int kHeadDim>
 void launch_qkv(const QkvView& view, DType pages, cudaStream_t stream) {
   const int64_t blocks = div_up(view.n_heads_of_all * (kHeadDim / 16), kThreads);
-  const LaunchShape shape = {.grid = dim3(static_cast<unsigned>(blocks)),
-                             .block = dim3(kThreads),
-                             .stream = stream};
+  const LaunchShape shape = {
+      .grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(kThreads), .stream = stream};
   if (pages == DType::f8e4m3) {
     launch(qkv_kernel<kHeadDim, fp8>, shape, view);
   } else {
@@ -253,12 +251,18 @@ void CudaBackend::qkv(const QkvArgs& args) {
   }
   const DType pages = writes ? args.k_pages.dtype : DType::bf16;
   switch (args.head_dim) {
-    case 16: return launch_qkv<16>(view, pages, stream_);
-    case 32: return launch_qkv<32>(view, pages, stream_);
-    case 64: return launch_qkv<64>(view, pages, stream_);
-    case 256: return launch_qkv<256>(view, pages, stream_);
-    case 512: return launch_qkv<512>(view, pages, stream_);
-    default: CHECK(false);
+    case 16:
+      return launch_qkv<16>(view, pages, stream_);
+    case 32:
+      return launch_qkv<32>(view, pages, stream_);
+    case 64:
+      return launch_qkv<64>(view, pages, stream_);
+    case 256:
+      return launch_qkv<256>(view, pages, stream_);
+    case 512:
+      return launch_qkv<512>(view, pages, stream_);
+    default:
+      CHECK(false);
   }
 }
 

@@ -14,11 +14,16 @@ constexpr double kWeightRounding = 1.0 / 256;  // weights become bf16
 int angles_of(int head_dim, DType dtype) {
   const bool is_fp8 = dtype == DType::f8e4m3;
   switch (head_dim) {
-    case 16: return is_fp8 ? 0 : 4;
-    case 32: return is_fp8 ? 8 : 4;
-    case 64: return is_fp8 ? 24 : 12;
-    case 512: return 64;
-    default: return 0;
+    case 16:
+      return is_fp8 ? 0 : 4;
+    case 32:
+      return is_fp8 ? 8 : 4;
+    case 64:
+      return is_fp8 ? 24 : 12;
+    case 512:
+      return 64;
+    default:
+      return 0;
   }
 }
 
@@ -29,10 +34,10 @@ std::vector<reference::Bounded> expected_of(const PagedBatch& batch) {
     for (int t = batch.query_start[s]; t < batch.query_start[s + 1]; ++t) {
       for (int head = 0; head < c.n_heads; ++head) {
         const int kv_head = head / (c.n_heads / c.n_kv_heads);
-        const auto row = reference::attend(
-            batch.q.data() + (int64_t{t} * c.n_heads + head) * c.head_dim, false,
-            batch.keys[s][kv_head], batch.values[s][kv_head], batch.positions[t], c.window,
-            kWeightRounding);
+        const auto row =
+            reference::attend(batch.q.data() + (int64_t{t} * c.n_heads + head) * c.head_dim, false,
+                              batch.keys[s][kv_head], batch.values[s][kv_head], batch.positions[t],
+                              c.window, kWeightRounding);
         for (reference::Bounded x : row) {
           x.error += (std::fabs(x.value) + x.error) / 256;
           out.push_back(x);
@@ -102,7 +107,12 @@ TEST_CASE("CUDA attention cuts the keys of few queries behind a long context", "
       {"two queries in a short tile", 8, 1, 64, 0, {{600, 2}, {300, 1}, {0, 2}}},
       {"all short", 2, 2, 32, 0, {{520, 3}}},
       {"short, long and one query", 4, 2, 32, 0, {{700, 3}, {900, 20}, {1500, 1}, {0, 9}}},
-      {"window, and segments that the first tile does not see", 4, 1, 64, 290, {{1000, 40}, {700, 3}}},
+      {"window, and segments that the first tile does not see",
+       4,
+       1,
+       64,
+       290,
+       {{1000, 40}, {700, 3}}},
       {"one query more would not be cut", 2, 1, 16, 0, {{800, 65}}},
       {"not cut", 2, 1, 16, 0, {{800, 66}}},
   };
@@ -140,8 +150,9 @@ TEST_CASE("CUDA attention survives scores far apart", "[cuda]") {
 TEST_CASE("CUDA attention of a sequence has the same bits alone and in a batch", "[cuda]") {
   const auto backend = make_cuda_backend({});
   for (const int window : {0, 300}) {
-    const cases::Attention c{"batch", 4, 2, 32, window,
-                             {{700, 1}, {0, 30}, {3, 1}, {690, 20}, {1500, 1}, {255, 1}, {256, 1}}};
+    const cases::Attention c{
+        "batch", 4,      2,
+        32,      window, {{700, 1}, {0, 30}, {3, 1}, {690, 20}, {1500, 1}, {255, 1}, {256, 1}}};
     const PagedBatch batch = paged_batch(*backend, c, DType::bf16, 0, 4);
     PagedBatch::Call all = batch.call(*backend, 0, batch.n_seqs());
     all.args.max_keys = 4096;  // an upper bound is enough

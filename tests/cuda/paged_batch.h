@@ -47,8 +47,8 @@ class HostPages {
   }
 
   OnDevice to_device(Backend& backend) const {
-    OnDevice out = device_bytes(backend, bytes_.data(), dtype_,
-                                {n_pages_, n_kv_heads_, kPageSize, width_});
+    OnDevice out =
+        device_bytes(backend, bytes_.data(), dtype_, {n_pages_, n_kv_heads_, kPageSize, width_});
     out.tensor = backend.kv_pages(out.buffer.data(), dtype_, n_pages_, n_kv_heads_, width_);
     return out;
   }
@@ -120,8 +120,7 @@ struct PagedBatch {
     a.head_dim = shape.head_dim;
     a.window = shape.window;
     for (int s = first; s < last; ++s) {
-      a.max_keys =
-          std::max(a.max_keys, shape.sequences[s].n_before + shape.sequences[s].n_tokens);
+      a.max_keys = std::max(a.max_keys, shape.sequences[s].n_before + shape.sequences[s].n_tokens);
     }
     a.out = keep(unwritten(backend, DType::bf16, {n, width}));
     return out;
@@ -164,9 +163,8 @@ inline PagedBatch paged_batch(Backend& backend, const cases::Attention& shape, D
           value[i] = v.set(page, head, j % kPageSize, i, normal(generator));
           const bool turned = i % half < n_angles;
           const int at = n_angles == 0 ? i : i < half ? i : n_angles + i - half;
-          key[i] = n_angles == 0 || turned
-                       ? k.set(page, head, j % kPageSize, at, normal(generator))
-                       : value[i];
+          key[i] = n_angles == 0 || turned ? k.set(page, head, j % kPageSize, at, normal(generator))
+                                           : value[i];
         }
       }
     }

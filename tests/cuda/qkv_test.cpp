@@ -120,7 +120,8 @@ void require_q(const QkvRun& run, const std::vector<float>& q) {
   for (int64_t t = 0; t < run.n(); ++t) {
     for (int head = 0; head < c.n_heads; ++head) {
       INFO("token " << t << ", q head " << head);
-      auto expected = run.rotated(t, run.raw.data() + t * run.width() + head * d, run.q_norm.data());
+      auto expected =
+          run.rotated(t, run.raw.data() + t * run.width() + head * d, run.q_norm.data());
       const double magnitude = 8;  // of a normed element with its weight
       for (int i = 0; i < d; ++i) {
         if (key_place(c, i) < 0) expected[i] *= run.k_norm[i];
@@ -210,9 +211,9 @@ std::vector<float> attended(Backend& backend, const QkvRun& run, DType dtype, in
   const int64_t width = int64_t{c.n_heads} * c.head_dim;
   std::vector<int32_t> table(static_cast<size_t>(n_pages));
   std::iota(table.begin(), table.end(), 0);
-  const OnDevice positions = to_device(
-      backend, std::vector<int32_t>(run.positions.end() - n_queries, run.positions.end()),
-      {n_queries});
+  const OnDevice positions =
+      to_device(backend, std::vector<int32_t>(run.positions.end() - n_queries, run.positions.end()),
+                {n_queries});
   const OnDevice query_start = to_device(backend, std::vector<int32_t>{0, n_queries}, {2});
   const OnDevice block_start =
       to_device(backend, std::vector<int32_t>{0, static_cast<int32_t>(n_pages)}, {2});
