@@ -227,7 +227,7 @@ struct CopyPagesArgs {
 struct ReplayKey {
   int n_tokens = 0;
   int max_keys = 0;
-  const void* pages = nullptr;  // the cache it works on
+  uint64_t cache = 0;  // number of the cache it works on: an address may be given out again
 
   auto operator<=>(const ReplayKey&) const = default;
 };

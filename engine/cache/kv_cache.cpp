@@ -1,5 +1,6 @@
 #include "engine/cache/kv_cache.h"
 
+#include <atomic>
 #include <new>
 #include <string>
 
@@ -7,10 +8,18 @@
 #include "engine/memory_plan.h"
 
 namespace lapidary {
+namespace {
+
+uint64_t next_serial() {
+  static std::atomic<uint64_t> last{0};
+  return ++last;
+}
+
+}  // namespace
 
 KvCache::KvCache(Backend& backend, const ModelConfig& config, DType dtype, int sliding_pages,
                  int global_pages)
-    : backend_(backend), config_(config), k_(config.n_layers()), v_(config.n_layers()) {
+    : serial_(next_serial()), backend_(backend), config_(config), k_(config.n_layers()), v_(config.n_layers()) {
   const auto take = [&](const LayerConfig& layer, int width) {
     const int n = layer.kind == LayerKind::sliding ? sliding_pages : global_pages;
     Tensor pages = backend.kv_pages(nullptr, dtype, n, layer.n_kv_heads, width);

@@ -3,6 +3,7 @@
 // Engine thread only.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "config/model_config.h"
@@ -21,13 +22,14 @@ class KvCache {
   const Tensor& k_pages(int layer) const { return k_[config_.layers[layer].kv_layer]; }
   const Tensor& v_pages(int layer) const { return v_[config_.layers[layer].kv_layer]; }
 
-  // Where the first pages lie: tells this cache from another.
-  const void* pages() const { return buffers_.front().data(); }
+  // No other cache of this process has had or will have it.
+  uint64_t serial() const { return serial_; }
 
   // Copies one page of a group in all of its layers. -1: nothing to copy.
   void copy_page(LayerKind group, PageTable::Copy copy);
 
  private:
+  const uint64_t serial_;
   Backend& backend_;
   const ModelConfig& config_;
   std::vector<Buffer> buffers_;

@@ -18,7 +18,7 @@ Tensor Gemma4::forward(Batch batch, const KvCache& cache) {
   if (replays) batch.pad_decode(std::min(padded_decode_rows(batch.n_tokens()), limits_.max_seqs));
   const StepInputs in = upload(batch);
   if (replays) {
-    backend_.replay({batch.n_tokens(), batch.max_keys, cache.pages()}, [&] { run(in, cache); });
+    backend_.replay({batch.n_tokens(), batch.max_keys, cache.serial()}, [&] { run(in, cache); });
   } else {
     run(in, cache);
   }

@@ -74,6 +74,12 @@ struct Gemm::State {
     check(cublasLtMatmulPreferenceSetAttribute(
               preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &bytes, sizeof(bytes)),
           "PreferenceSetAttribute");
+    // Parts of k are added in float32, never in the output's type.
+    const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    check(cublasLtMatmulPreferenceSetAttribute(preference,
+                                               CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                               &reductions, sizeof(reductions)),
+          "PreferenceSetAttribute");
     // Activations and outputs lie where the engine put them; the default would be 256.
     const uint32_t alignment = 16;
     for (const cublasLtMatmulPreferenceAttributes_t of :

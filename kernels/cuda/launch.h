@@ -46,12 +46,15 @@ struct LaunchShape {
   cudaStream_t stream = nullptr;
 };
 
-// Launches without waiting. Dynamic shared memory beyond 48 KiB is asked for here.
+// Launches without waiting. Dynamic shared memory beyond 48 KiB is asked for here, and that the
+// multiprocessor keeps as much of it as it can, for several blocks.
 template <typename... Parameters, typename... Arguments>
 void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments... arguments) {
   if (shape.shared_bytes > 48 * 1024) {
     CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     static_cast<int>(shape.shared_bytes)));
+    CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                    cudaSharedmemCarveoutMaxShared));
   }
   cudaLaunchConfig_t config{};
   config.gridDim = shape.grid;

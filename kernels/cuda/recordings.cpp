@@ -21,10 +21,11 @@ cudaGraphExec_t record(cudaStream_t stream, const std::function<void()>& body) {
 
 void Recordings::run(const ReplayKey& key, cudaStream_t stream,
                      const std::function<void()>& body) {
-  if (graphs_.size() >= kMostGraphs && graphs_.find(key) == graphs_.end()) clear();
-  const auto [place, is_new] = graphs_.try_emplace(key, nullptr);
-  if (is_new) {
+  if (graphs_.size() >= kMostGraphs && !graphs_.contains(key)) clear();
+  const auto place = graphs_.find(key);
+  if (place == graphs_.end()) {
     body();
+    graphs_.emplace(key, nullptr);
     return;
   }
   if (place->second == nullptr) place->second = record(stream, body);

@@ -8,6 +8,7 @@
 // ple_inputs (E4B: 42 layers of 256) reads 21 KB of projection and writes as much a token, and
 // takes 21 KB of table rows over the bus from the mapped file: at 50 GB/s 0.4 us a token, the
 // limit.
+#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -276,28 +277,49 @@ void CudaBackend::rope_table(const RopeTableArgs& args) {
          args.inv_freq.as<float>(), n, n_angles, args.out.as<float>());
 }
 
-// Pins the pages that the matrix lies in, so that kernels read them over the bus: a step takes a
-// few rows of a table that would cost gigabytes of device memory.
-Buffer CudaBackend::map_host(const HostMatrix& matrix) {
+namespace {
+
+// The pages that [data, data + bytes) lies in, pinned where they are; empty if the system does not
+// allow that (a read-only mapping on many).
+Buffer pin_in_place(const void* matrix, size_t bytes) {
   constexpr uintptr_t kHostPage = 4096;
-  const auto data = reinterpret_cast<uintptr_t>(matrix.data);
-  const auto bytes = static_cast<size_t>(matrix.rows * matrix.cols) * dtype_bytes(matrix.dtype);
+  const auto data = reinterpret_cast<uintptr_t>(matrix);
   const uintptr_t begin = data / kHostPage * kHostPage;
   const uintptr_t end = (data + bytes + kHostPage - 1) / kHostPage * kHostPage;
   auto* pages = reinterpret_cast<void*>(begin);
-  const cudaError_t error =
-      cudaHostRegister(pages, end - begin, cudaHostRegisterMapped | cudaHostRegisterReadOnly);
-  if (error != cudaSuccess) {
-    cudaGetLastError();  // it is dealt with here
-    throw std::runtime_error("The GPU cannot read the per-layer embeddings where they lie (" +
-                             std::string(cudaGetErrorString(error)) +
-                             "): " + std::to_string(bytes >> 20) +
-                             " MiB of memory must be free to be locked.");
+  int knows_read_only = 0;
+  CUDA_CHECK(cudaDeviceGetAttribute(&knows_read_only, cudaDevAttrHostRegisterReadOnlySupported, 0));
+  const unsigned flags =
+      cudaHostRegisterMapped | (knows_read_only != 0 ? cudaHostRegisterReadOnly : 0U);
+  if (cudaHostRegister(pages, end - begin, flags) != cudaSuccess) {
+    cudaGetLastError();  // it is dealt with by the caller
+    return {};
   }
   void* on_device = nullptr;
   CUDA_CHECK(cudaHostGetDevicePointer(&on_device, pages, 0));
   return {static_cast<char*>(on_device) + (data - begin), bytes,
           [pages](void*) { CUDA_CHECK(cudaHostUnregister(pages)); }};
+}
+
+}  // namespace
+
+// Kernels read the rows that a step takes over the bus: a table that would cost gigabytes of device
+// memory. It is pinned where it lies, or copied to pinned memory where that cannot be.
+Buffer CudaBackend::map_host(const HostMatrix& matrix) {
+  const auto bytes = static_cast<size_t>(matrix.rows * matrix.cols) * dtype_bytes(matrix.dtype);
+  Buffer in_place = pin_in_place(matrix.data, bytes);
+  if (in_place) return in_place;
+  void* copy = nullptr;
+  const cudaError_t error = cudaHostAlloc(&copy, bytes, cudaHostAllocMapped);
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // it is dealt with here
+    throw std::runtime_error("The GPU cannot read the per-layer embeddings in main memory (" +
+                             std::string(cudaGetErrorString(error)) +
+                             "): " + std::to_string(bytes >> 20) +
+                             " MiB of memory must be free to be locked.");
+  }
+  std::memcpy(copy, matrix.data, bytes);
+  return {copy, bytes, [](void* data) { CUDA_CHECK(cudaFreeHost(data)); }};
 }
 
 void CudaBackend::ple_inputs(const PleInputsArgs& args) {

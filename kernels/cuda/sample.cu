@@ -425,6 +425,8 @@ std::vector<Sampled> CudaBackend::sample(const SampleArgs& args) {
   const int64_t result_bytes =
       answer_bytes + n * plan.most_top * static_cast<int64_t>(sizeof(TokenLogprob));
   auto* results = workspace_.take<unsigned char>(result_bytes);
+  // Draws without logprobs write their token alone; what comes back is whole all the same.
+  CUDA_CHECK(cudaMemsetAsync(results, 0, static_cast<size_t>(result_bytes), stream_));
   const SampleMemory memory{.logits = args.logits.as<float>(),
                             .tops = workspace_.take<Key>(n * n_pieces * kMaxShortTopK),
                             .raw_tops = workspace_.take<Key>(n * n_pieces * kMaxShortTopK),

@@ -9,6 +9,7 @@ namespace {
 
 constexpr size_t kAlignment = 256;
 constexpr size_t kSmallestChunk = size_t{1} << 20;
+constexpr size_t kLargestStep = size_t{64} << 20;
 
 }  // namespace
 
@@ -26,8 +27,9 @@ void* Workspace::take_bytes(size_t bytes) {
     used_ = 0;
   }
   if (chunk_ == chunks_.size()) {
-    const size_t last = chunks_.empty() ? kSmallestChunk : 2 * chunks_.back().bytes();
-    chunks_.push_back(allocate_device(std::max(bytes, last)));
+    // Twice the last one, so that they stay few, but no more than what a large take costs anyway.
+    const size_t next = chunks_.empty() ? kSmallestChunk : 2 * chunks_.back().bytes();
+    chunks_.push_back(allocate_device(std::max(bytes, std::min(next, kLargestStep))));
   }
   void* taken = static_cast<char*>(chunks_[chunk_].data()) + used_;
   used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;

@@ -1,5 +1,6 @@
 // Runs a test's body under every order of threads and every way in which asynchronous copies may
-// land that the CPU's runtime knows; on a GPU, which has its own, once.
+// land and streams may lag behind the host that the CPU's runtime knows; on a GPU, which has its
+// own, once.
 #pragma once
 
 #include "tests/catch.h"
@@ -24,9 +25,11 @@ void each_schedule(const Body& body) {
 #ifdef CUDA_ON_CPU
   for (const unsigned seed : kSeeds) {
     for (const bool late : {false, true}) {
+      const bool late_work = late == (seed % 2 == 0);  // each with each
       INFO("threads: " << (seed == 0 ? "ascending" : seed == 1 ? "descending" : "random") << " ("
-                       << seed << "), copies land " << (late ? "late" : "at once"));
-      cuda_on_cpu::set_schedule({seed, late});
+                       << seed << "), copies land " << (late ? "late" : "at once")
+                       << ", streams work " << (late_work ? "late" : "at once"));
+      cuda_on_cpu::set_schedule({seed, late, late_work});
       body();
     }
   }

@@ -123,7 +123,7 @@ struct Block {
 };
 
 Block block;
-Schedule schedule;
+Schedule present;
 std::mutex one_grid_at_a_time;
 
 bool is_same(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
@@ -159,8 +159,8 @@ void begin_pass() {
   require(block.n_idle_passes < kMaxPassesOfYields, "threads wait for memory that nobody writes");
   block.any_progress = false;
   block.now.swap(block.next);
-  if (schedule.seed == 0) std::reverse(block.now.begin(), block.now.end());
-  if (schedule.seed <= 1) return;
+  if (present.seed == 0) std::reverse(block.now.begin(), block.now.end());
+  if (present.seed <= 1) return;
   for (size_t i = block.now.size(); i > 1; --i) {
     std::swap(block.now[i - 1], block.now[block.next_random(i)]);
   }
@@ -312,16 +312,17 @@ void run_block() {
 
 // The block that runs as number i of n in the schedule's order: a permutation.
 uint64_t block_at(uint64_t i, uint64_t n) {
-  if (schedule.seed == 0) return i;
-  if (schedule.seed == 1) return n - 1 - i;
-  uint64_t stride = schedule.seed * kOddConstant % n + 1;
+  if (present.seed == 0) return i;
+  if (present.seed == 1) return n - 1 - i;
+  uint64_t stride = present.seed * kOddConstant % n + 1;
   while (std::gcd(stride, n) != 1) ++stride;
-  return (i * stride + schedule.seed) % n;
+  return (i * stride + present.seed) % n;
 }
 
 }  // namespace
 
-void set_schedule(Schedule s) { schedule = s; }
+void set_schedule(Schedule schedule) { present = schedule; }
+const Schedule& schedule() { return present; }
 
 void fail(const char* what) {
   std::fprintf(stderr, "cuda_on_cpu: %s", what);
@@ -410,7 +411,7 @@ void release(unsigned mask) {
     make_ready(*block.fibers[first + static_cast<unsigned>(std::countr_zero(others))]);
   }
   // Who computed for all is not always the one who goes on first.
-  if (schedule.seed > 1 && block.next_random(2) != 0) yield();
+  if (present.seed > 1 && block.next_random(2) != 0) yield();
 }
 
 void sync_warp(unsigned mask) {
@@ -441,7 +442,7 @@ void async_copy(void* shared, const void* global, int n, int n_read) {
           "an asynchronous copy's address is not aligned to its size");
   require(n_read >= 0 && n_read <= n, "an asynchronous copy reads more than it writes");
   const AsyncCopy copy{shared, global, n, n_read};
-  if (schedule.late_copies) {
+  if (present.late_copies) {
     copy.note();
     block.current->open_copies.push_back(copy);
   } else {
@@ -477,7 +478,7 @@ void run_grid(dim3 grid, dim3 block_shape, size_t shared_bytes,
     const uint64_t b = block_at(i, n_blocks);
     blockIdx = {static_cast<unsigned>(b % grid.x), static_cast<unsigned>(b / grid.x % grid.y),
                 static_cast<unsigned>(b / grid.x / grid.y)};
-    block.random = (schedule.seed + b * 2 + 1) * kOddConstant;
+    block.random = (present.seed + b * 2 + 1) * kOddConstant;
     shared.poison();
     for (const std::span<char> bytes : static_shared()) poison(bytes);
     run_block();

@@ -20,13 +20,16 @@ constexpr int warpSize = 32;
 
 namespace cuda_on_cpu {
 
-// In which order threads and blocks run (seed 0: ascending, 1: descending, others: random) and
-// when asynchronous copies land (at once, or as late as the waits allow).
+// In which order threads and blocks run (seed 0: ascending, 1: descending, others: random), when
+// asynchronous copies land (at once, or as late as the waits allow) and when a stream's work is
+// done (at once, or not before it is waited for).
 struct Schedule {
   unsigned seed = 0;
   bool late_copies = false;
+  bool late_work = false;
 };
 void set_schedule(Schedule schedule);
+const Schedule& schedule();
 
 // Ends the process: "cuda_on_cpu: WHAT (block .. thread ..)".
 [[noreturn]] void fail(const char* what);

@@ -162,6 +162,59 @@ TEST_CASE("device memory is aligned, NaN at first, and copies stay inside it", "
   CHECK(cudaGetLastError() == cudaErrorMemoryAllocation);
 }
 
+TEST_CASE("late work of a stream waits for the host or for an event", "[cuda]") {
+  cuda_on_cpu::set_schedule({.late_work = true});
+  {
+    const StreamOfTest stream, other;
+    DeviceArray<int> value(std::vector<int>{1});
+    int* seen = nullptr;  // page-locked
+    REQUIRE(cudaMallocHost(&seen, sizeof(int)) == cudaSuccess);
+    *seen = -1;
+    cudaEvent_t added = nullptr;
+    cudaEventCreateWithFlags(&added, cudaEventDisableTiming);
+    CHECK(try_launch(add_kernel, 1, 1, 0, stream, value.data(), 4) == cudaSuccess);
+    CHECK(cudaEventRecord(added, stream) == cudaSuccess);
+    CHECK(try_launch(double_kernel, 1, 1, 0, stream, value.data()) == cudaSuccess);
+    CHECK(value.host()[0] == 1);  // the default stream does not wait for this one
+    CHECK(cudaStreamWaitEvent(other, added) == cudaSuccess);
+    CHECK(cudaMemcpyAsync(seen, value.data(), 4, cudaMemcpyDeviceToHost, other) == cudaSuccess);
+    CHECK(*seen == -1);
+    CHECK(cudaEventQuery(added) == cudaErrorNotReady);
+    CHECK(cudaStreamSynchronize(other) == cudaSuccess);
+    CHECK(*seen == 5);
+    CHECK(cudaStreamQuery(stream) == cudaSuccess);  // asked long enough
+    CHECK(value.host()[0] == 10);
+    cudaEventDestroy(added);
+    cudaFreeHost(seen);
+  }
+  cuda_on_cpu::set_schedule({});
+}
+
+TEST_CASE("pageable memory is read and written before a copy returns, locked memory later",
+          "[cuda]") {
+  cuda_on_cpu::set_schedule({.late_work = true});
+  {
+    const StreamOfTest stream;
+    DeviceArray<int> value(1);
+    int pageable = 1;
+    int* locked = nullptr;
+    REQUIRE(cudaMallocHost(&locked, sizeof(int)) == cudaSuccess);
+    CHECK(cudaMemcpyAsync(value.data(), &pageable, 4, cudaMemcpyHostToDevice, stream) ==
+          cudaSuccess);
+    pageable = 2;
+    int seen = 0;
+    CHECK(cudaMemcpyAsync(&seen, value.data(), 4, cudaMemcpyDeviceToHost, stream) == cudaSuccess);
+    CHECK(seen == 1);
+    *locked = 3;
+    CHECK(cudaMemcpyAsync(value.data(), locked, 4, cudaMemcpyHostToDevice, stream) == cudaSuccess);
+    *locked = 4;  // too early
+    CHECK(cudaStreamSynchronize(stream) == cudaSuccess);
+    CHECK(value.host()[0] == 4);
+    cudaFreeHost(locked);
+  }
+  cuda_on_cpu::set_schedule({});
+}
+
 TEST_CASE("two-dimensional copies skip the pitch", "[cuda]") {
   DeviceArray<int> data(std::vector<int>(12, 0));
   const std::vector<int> rows = {1, 2, 3, 4, 5, 6};

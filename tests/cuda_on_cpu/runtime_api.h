@@ -1,6 +1,6 @@
-// The part of CUDA's runtime API that the backend uses, on one invented device. Work runs in the
-// order in which it is given to any stream, at once; while a stream is captured, its work is
-// recorded instead. What the real API would refuse or corrupt is an error here.
+// The part of CUDA's runtime API that the backend uses, on one invented device. A stream's work is
+// done in its order, at once or when it is waited for (Schedule::late_work); while a stream is
+// captured, its work is recorded instead. What the real API would refuse or corrupt is an error.
 #pragma once
 
 #include <cstddef>
@@ -49,6 +49,7 @@ enum cudaFuncAttribute {
   cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
   cudaFuncAttributePreferredSharedMemoryCarveout = 9,
 };
+enum { cudaSharedmemCarveoutMaxShared = 100 };
 
 enum cudaLaunchAttributeID {
   cudaLaunchAttributeCooperative = 2,
@@ -81,6 +82,7 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
   cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrHostRegisterReadOnlySupported = 113,
 };
 struct cudaDeviceProp {
   char name[256];
@@ -109,8 +111,10 @@ constexpr unsigned cudaStreamNonBlocking = 1;
 constexpr unsigned cudaEventDefault = 0;
 constexpr unsigned cudaEventDisableTiming = 2;
 constexpr unsigned cudaHostAllocDefault = 0;
+constexpr unsigned cudaHostRegisterDefault = 0;
 constexpr unsigned cudaHostRegisterMapped = 2;
 constexpr unsigned cudaHostRegisterReadOnly = 8;
+constexpr unsigned cudaHostAllocMapped = 2;
 
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
@@ -190,7 +194,7 @@ namespace cuda_on_cpu {
 // How much shared memory a block may ask for: devices differ (99 to 227 KiB; at first the latter).
 void set_shared_opt_in(size_t bytes);
 
-// Work of a stream: done at once, or recorded if the stream is captured.
+// Work of a stream: done at once or later, or recorded if the stream is captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
 cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel,

@@ -11,6 +11,8 @@ cudaError_t returned(cudaError_t error);
 // Whether a stream is being captured: what waits for the device or allocates is then refused.
 bool is_any_captured();
 
+bool is_captured(cudaStream_t stream);
+
 // Whether the bytes lie in one live device allocation.
 bool is_device_memory(const void* data, size_t bytes);
 

@@ -8,10 +8,9 @@
 
 #include "tests/cuda_on_cpu/block.h"
 #include "tests/cuda_on_cpu/runtime_state.h"
+#include "tests/cuda_on_cpu/work_queue.h"
 
 namespace cuda_on_cpu {
-
-using Work = std::function<void()>;
 
 struct Capture {
   Stream* origin = nullptr;
@@ -20,14 +19,14 @@ struct Capture {
 };
 
 struct Stream {
+  std::shared_ptr<WorkQueue> queue;
   std::weak_ptr<Capture> capture;
 };
 
 struct Event {
-  bool is_recorded = false;
+  std::shared_ptr<Moment> moment;  // of the last record outside a capture
   std::weak_ptr<Capture> capture;  // of the stream that recorded it
   Stream* stream = nullptr;
-  std::chrono::steady_clock::time_point when{};
 };
 
 struct Graph {
@@ -46,15 +45,25 @@ std::shared_ptr<Capture> capture_of(const Stream* stream) {
   return stream == nullptr ? nullptr : stream->capture.lock();
 }
 
+// Streams that are not made to stand apart are ordered with the default stream: one queue.
+const std::shared_ptr<WorkQueue>& default_queue() {
+  static const std::shared_ptr<WorkQueue> queue = WorkQueue::make();
+  return queue;
+}
+const std::shared_ptr<WorkQueue>& queue_of(const Stream* stream) {
+  return stream == nullptr ? default_queue() : stream->queue;
+}
+
 }  // namespace
 
 bool is_any_captured() { return !captures.empty(); }
+bool is_captured(cudaStream_t stream) { return capture_of(stream) != nullptr; }
 
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   if (stream == nullptr && is_any_captured()) return cudaErrorStreamCaptureImplicit;
   const std::shared_ptr<Capture> capture = capture_of(stream);
   if (capture == nullptr) {
-    work();
+    queue_of(stream)->push(std::move(work));
     return cudaSuccess;
   }
   capture->work.push_back(std::move(work));
@@ -66,28 +75,45 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
 
 using namespace cuda_on_cpu;
 
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
-  *stream = new Stream;
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
+  const bool is_apart = (flags & cudaStreamNonBlocking) != 0;
+  *stream = new Stream{is_apart ? WorkQueue::make() : default_queue(), {}};
   return cudaSuccess;
 }
 cudaError_t cudaStreamCreate(cudaStream_t* stream) { return cudaStreamCreateWithFlags(stream, 0); }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (stream == nullptr) return returned(cudaErrorInvalidResourceHandle);
+  stream->queue->do_all();
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaDeviceSynchronize() {
-  return is_any_captured() ? returned(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  WorkQueue::do_all_queues();
+  return cudaSuccess;
 }
-cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaDeviceSynchronize(); }
-cudaError_t cudaStreamQuery(cudaStream_t) { return cudaDeviceSynchronize(); }
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  queue_of(stream)->do_all();
+  return cudaSuccess;
+}
+// Asking lets time pass: some of the work is done.
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (is_any_captured()) return returned(cudaErrorStreamCaptureUnsupported);
+  WorkQueue& queue = *queue_of(stream);
+  if (!queue.is_empty()) queue.do_one();
+  return queue.is_empty() ? cudaSuccess : cudaErrorNotReady;
+}
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   if (stream == nullptr || event == nullptr) return returned(cudaErrorInvalidResourceHandle);
   const std::shared_ptr<Capture> capture = event->capture.lock();
   const std::shared_ptr<Capture> present = capture_of(stream);
   if (present != nullptr && capture != present) return returned(cudaErrorStreamCaptureImplicit);
-  if (capture == nullptr) return cudaSuccess;
+  if (capture == nullptr) {
+    if (event->moment == nullptr) return cudaSuccess;
+    return returned(enqueue(stream, [moment = event->moment] { moment->wait(); }));
+  }
   if (stream == capture->origin) {
     capture->unjoined.erase(event->stream);
   } else if (present == nullptr) {
@@ -109,20 +135,28 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (event == nullptr) return returned(cudaErrorInvalidResourceHandle);
-  event->is_recorded = true;
   event->stream = stream;
   event->capture = capture_of(stream);
-  event->when = std::chrono::steady_clock::now();
+  if (!is_captured(stream)) event->moment = Moment::mark(queue_of(stream));
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  return event->capture.lock() != nullptr ? returned(cudaErrorStreamCaptureUnsupported)
-                                          : cudaSuccess;
+  if (!event->capture.expired()) return returned(cudaErrorStreamCaptureUnsupported);
+  if (event->moment != nullptr) event->moment->wait();
+  return cudaSuccess;
 }
-cudaError_t cudaEventQuery(cudaEvent_t event) { return cudaEventSynchronize(event); }
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (!event->capture.expired()) return returned(cudaErrorStreamCaptureUnsupported);
+  if (event->moment == nullptr || event->moment->is_reached) return cudaSuccess;
+  event->moment->queue->do_one();
+  return event->moment->is_reached ? cudaSuccess : cudaErrorNotReady;
+}
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
-  if (!start->is_recorded || !end->is_recorded) return returned(cudaErrorInvalidResourceHandle);
-  *ms = std::chrono::duration<float, std::milli>(end->when - start->when).count();
+  if (start->moment == nullptr || end->moment == nullptr) {
+    return returned(cudaErrorInvalidResourceHandle);
+  }
+  if (!start->moment->is_reached || !end->moment->is_reached) return returned(cudaErrorNotReady);
+  *ms = std::chrono::duration<float, std::milli>(end->moment->when - start->moment->when).count();
   return cudaSuccess;
 }
 

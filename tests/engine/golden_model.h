@@ -1,6 +1,7 @@
 // A tiny checkpoint of tests/golden/checkpoints, opened for a test.
 #pragma once
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -23,7 +24,10 @@ struct GoldenModel {
   std::unique_ptr<Gemma4> decoder;
 
   static std::filesystem::path folder(const std::string& name) {
-    return std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/golden/checkpoints" / name;
+    // The variable: tests that were carried to another machine.
+    const char* root = std::getenv("LAPIDARY_TEST_ROOT");
+    return std::filesystem::path(root != nullptr ? root : LAPIDARY_SOURCE_DIR) /
+           "tests/golden/checkpoints" / name;
   }
 
   // `isa` as BackendOptions has it; std::invalid_argument for one that this machine lacks.

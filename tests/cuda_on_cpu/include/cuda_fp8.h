@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "cuda_bf16.h"
+#include <cuda_bf16.h>
 #include "tests/cuda_on_cpu/vector_types.h"
 
 using __nv_fp8_storage_t = unsigned char;
