@@ -65,13 +65,35 @@ Json step_row(const char* kind, int size, int context, const StepCost& cost, int
   return row;
 }
 
-Json bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Ceilings& ceilings) {
+// What was measured so far is in the file after every row, whatever ends the run.
+class Report {
+ public:
+  explicit Report(std::string file) : file_(std::move(file)) {}
+
+  Json& operator[](const char* name) { return json_[name]; }
+  void add(const char* list, Json row) {
+    json_[list].push_back(std::move(row));
+    save();
+  }
+  void save() const {
+    if (file_.empty()) return;
+    std::ofstream file(file_);
+    file << json_.dump(2) << "\n";
+    if (!file) throw StartupError("Cannot write " + file_ + ".");
+  }
+
+ private:
+  const std::string file_;
+  Json json_;
+};
+
+void bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Ceilings& ceilings,
+                   Report& report) {
   constexpr int kSteps = 32, kPrefillRepeats = 3;
   const ModelConfig& config = loaded.config;
   const DType stored = loaded.backend->compute_dtype();
   const KvForm kv = {loaded.options.kv_dtype, loaded.backend->stores_v_once()};
   DecoderBench bench(*loaded.backend, *loaded.decoder, loaded.options);
-  Json rows = Json::array();
   std::printf("%-8s %7s %7s %10s %11s %9s %8s %11s %8s\n", "step", "size", "context", "ms",
               "tokens/s", "GB/s", "of probe", "GFLOP/s", "of probe");
   bench.decode(1, 64, 4);  // caches warm
@@ -79,16 +101,15 @@ Json bench_decoder(LoadedModel& loaded, const BenchOptions& options, const Ceili
     for (int batch : options.decode_batches) {
       const StepCost cost =
           step_cost(config, stored, kv, {.n_seqs = batch, .context = context + kSteps / 2});
-      rows.push_back(step_row("decode", batch, context, cost, batch, ceilings,
-                              [&] { return bench.decode(batch, context, kSteps); }));
+      report.add("steps", step_row("decode", batch, context, cost, batch, ceilings,
+                                   [&] { return bench.decode(batch, context, kSteps); }));
     }
   }
   for (int length : options.prefill_lengths) {
     const StepCost cost = step_cost(config, stored, kv, {.n_tokens = length});
-    rows.push_back(step_row("prefill", length, 0, cost, length, ceilings,
-                            [&] { return bench.prefill(length, kPrefillRepeats); }));
+    report.add("steps", step_row("prefill", length, 0, cost, length, ceilings,
+                                 [&] { return bench.prefill(length, kPrefillRepeats); }));
   }
-  return rows;
 }
 
 // Lengths of request i, the same in every run.
@@ -217,25 +238,22 @@ int run_bench(const ServeConfig& config, const Environment& environment,
   const Ceilings ceilings = loaded.backend->measure_ceilings();
   std::printf("%s\nprobe: %.1f GB/s, %.0f GFLOP/s %s\n\n", loaded.backend->description().c_str(),
               ceilings.gb_per_s, ceilings.gflop_per_s, dtype_name(loaded.backend->compute_dtype()));
-  Json report = {{"backend", loaded.backend->description()},
-                 {"probe_gb_per_s", ceilings.gb_per_s},
-                 {"probe_gflop_per_s", ceilings.gflop_per_s}};
-  report["steps"] = bench_decoder(loaded, options, ceilings);
+  Report report(options.json_file);
+  report["backend"] = loaded.backend->description();
+  report["version"] = LAPIDARY_VERSION;
+  report["probe_gb_per_s"] = ceilings.gb_per_s;
+  report["probe_gflop_per_s"] = ceilings.gflop_per_s;
+  bench_decoder(loaded, options, ceilings, report);
   if (options.n_requests[0] > 0) {
     Engine engine(*loaded.backend, std::move(loaded.decoder), loaded.options);
-    report["load"] = Json::array();
     for (size_t i = 0; i < options.n_requests.size(); ++i) {
-      report["load"].push_back(
-          bench_engine(engine, options, options.n_requests[i], options.concurrency[i]));
+      report.add("load",
+                 bench_engine(engine, options, options.n_requests[i], options.concurrency[i]));
     }
   }
   report["peak_memory_mib"] = peak_memory_mib();
+  report.save();
   std::printf("peak memory %.0f MiB\n", peak_memory_mib());
-  if (!options.json_file.empty()) {
-    std::ofstream file(options.json_file);
-    file << report.dump(2) << "\n";
-    if (!file) throw StartupError("Cannot write " + options.json_file + ".");
-  }
   return 0;
 }
 

@@ -33,6 +33,9 @@ std::unique_ptr<Backend> open_backend(const ServeConfig& config, const ModelConf
   const BackendOptions options = backend_options(config, model);
   const DType kv = kv_demand(config, model).kv.dtype;
   const bool is_cuda = takes_cuda(config, options, kv);
+  if (is_cuda && (config.threads != 0 || config.cpu_isa != "auto")) {
+    throw StartupError("--threads and --cpu-isa are for --device cpu; leave them out.");
+  }
   check_types(is_cuda, options.compute, kv);
   try {
     return is_cuda ? make_cuda_backend(options) : make_cpu_backend(options);

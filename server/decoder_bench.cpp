@@ -72,91 +72,106 @@ StepCost step_cost(const ModelConfig& config, DType stored, const KvForm& kv,
 DecoderBench::DecoderBench(Backend& backend, Gemma4& decoder, const EngineOptions& options)
     : backend_(backend), decoder_(decoder), options_(options) {}
 
-// Options with pages for n_seqs sequences of n_tokens.
-EngineOptions DecoderBench::with_pages(int n_seqs, int n_tokens) const {
-  int window = 0;
-  for (const LayerConfig& layer : decoder_.config().layers) window = std::max(window, layer.window);
-  const int whole = blocks_for(n_tokens) + 1;
-  const int behind = blocks_for(window + options_.max_num_batched_tokens) + 2;
-  EngineOptions options = options_;
-  options.max_num_seqs = n_seqs;
-  options.global_pages = n_seqs * (whole + 1);
-  options.sliding_pages = n_seqs * (std::min(whole, behind) + 1);
-  return options;
-}
+// Sequences with pages of their own, computed as the caller says.
+class DecoderBench::Run {
+ public:
+  // Pages for n_seqs sequences of n_tokens, of which one computes a whole step at a time.
+  Run(DecoderBench& bench, int n_seqs, int n_tokens)
+      : bench_(bench),
+        limits_(scheduler_limits(bench.decoder_.config(), bench.options_)),
+        sliding_(n_seqs * std::min(blocks_for(n_tokens), blocks_for(limits_.window) + 2) +
+                 blocks_for(bench.options_.max_num_batched_tokens)),
+        global_(n_seqs * blocks_for(n_tokens)),
+        cache_(bench.backend_, bench.decoder_.config(), bench.options_.kv_dtype,
+               sliding_.n_pages(), global_.n_pages()) {}
 
-KvCache DecoderBench::cache(const EngineOptions& options) const {
-  return {backend_, decoder_.config(), options.kv_dtype, options.sliding_pages,
-          options.global_pages};
-}
+  Sequence& add(int n_tokens) {
+    const int vocab = bench_.decoder_.config().vocab;
+    std::mt19937 random(static_cast<unsigned>(sequences_.size()));
+    auto s = std::make_unique<Sequence>();
+    for (int i = 0; i < n_tokens; ++i) {
+      s->tokens.push_back(static_cast<int32_t>(random() % static_cast<unsigned>(vocab)));
+    }
+    s->n_prompt = n_tokens;
+    s->request = std::make_shared<Request>();
+    sequences_.push_back(std::move(s));
+    return *sequences_.back();
+  }
 
-std::unique_ptr<Sequence> DecoderBench::random_sequence(int n_tokens) {
-  auto request = std::make_shared<Request>();
-  std::mt19937 random(static_cast<unsigned>(n_sequences_));
-  for (int i = 0; i < n_tokens; ++i) {
-    request->tokens.push_back(
-        static_cast<int32_t>(random() % static_cast<unsigned>(decoder_.config().vocab)));
+  // The prompt in the engine's chunks, up to its first token.
+  void prefill(Sequence& s) {
+    while (s.n_output() == 0) {
+      step({{&s, s.n_computed, std::min(s.n_pending(), bench_.options_.max_num_batched_tokens)}});
+    }
   }
-  auto s = std::make_unique<Sequence>();
-  s->tokens = request->tokens;
-  s->n_prompt = n_tokens;
-  s->request = std::move(request);
-  s->arrival = n_sequences_++;
-  return s;
-}
 
-void DecoderBench::run_step(Scheduler& scheduler, const KvCache& cache) {
-  const Step step = scheduler.schedule();
-  const Batch batch = Batch::from(step);
-  const Tensor rows = decoder_.forward(batch, cache);
-  scheduler.commit(step);
-  std::vector<Sequence*> of_row;
-  for (const Chunk& chunk : step.chunks) {
-    if (chunk.reaches_end()) of_row.push_back(chunk.sequence);
+  void decode_all() {
+    std::vector<Chunk> chunks;
+    for (const auto& s : sequences_) chunks.push_back({s.get(), s->n_computed, 1});
+    step(std::move(chunks));
   }
-  const auto n_rows = static_cast<int64_t>(of_row.size());
-  const int64_t at_once = decoder_.max_logit_rows();
-  for (int64_t first = 0; first < n_rows; first += at_once) {
-    const int64_t n = std::min(at_once, n_rows - first);
-    std::vector<SampleDraw> draws;
-    for (int64_t i = 0; i < n; ++i) draws.push_back({.row = i, .temperature = 0.0F});
-    const std::vector<Sampled> greedy =
-        backend_.sample({.logits = decoder_.logits(rows.rows(first, n)), .draws = draws});
-    for (int64_t i = 0; i < n; ++i) of_row[first + i]->tokens.push_back(greedy[i].token);
+
+ private:
+  void step(std::vector<Chunk> chunks) {
+    Step step{.chunks = std::move(chunks), .n_tokens = 0};
+    std::vector<Sequence*> of_row;
+    for (const Chunk& chunk : step.chunks) {
+      Sequence& s = *chunk.sequence;
+      if (limits_.window > 0) s.sliding.grow(sliding_, chunk.start + chunk.count);
+      if (limits_.has_global) s.global.grow(global_, chunk.start + chunk.count);
+      if (chunk.reaches_end()) of_row.push_back(&s);
+    }
+    const Tensor rows = bench_.decoder_.forward(Batch::from(step), cache_);
+    for (const Chunk& chunk : step.chunks) {
+      Sequence& s = *chunk.sequence;
+      s.n_computed += chunk.count;
+      if (limits_.window == 0) continue;
+      s.sliding.evict_before(sliding_, std::max(0, s.n_computed - limits_.window + 1));
+    }
+    draw(rows, of_row);
   }
-}
+
+  void draw(const Tensor& rows, const std::vector<Sequence*>& of_row) {
+    const auto n_rows = static_cast<int64_t>(of_row.size());
+    const int64_t at_once = bench_.decoder_.max_logit_rows();
+    for (int64_t first = 0; first < n_rows; first += at_once) {
+      const int64_t n = std::min(at_once, n_rows - first);
+      std::vector<SampleDraw> draws;
+      for (int64_t i = 0; i < n; ++i) draws.push_back({.row = i, .temperature = 0.0F});
+      const std::vector<Sampled> greedy = bench_.backend_.sample(
+          {.logits = bench_.decoder_.logits(rows.rows(first, n)), .draws = draws});
+      for (int64_t i = 0; i < n; ++i) of_row[first + i]->tokens.push_back(greedy[i].token);
+    }
+  }
+
+  DecoderBench& bench_;
+  const SchedulerLimits limits_;
+  BlockPool sliding_, global_;
+  KvCache cache_;
+  std::vector<std::unique_ptr<Sequence>> sequences_;
+};
 
 StepTime DecoderBench::decode(int batch, int context, int n_steps) {
-  const EngineOptions options = with_pages(batch, context + n_steps + 2);
-  const KvCache pages = cache(options);
-  Scheduler scheduler(scheduler_limits(decoder_.config(), options));
-  for (int i = 0; i < batch; ++i) scheduler.add(random_sequence(context));
-  const auto all_decode = [&] {
-    const auto all = scheduler.all();
-    return scheduler.n_waiting() == 0 && std::all_of(all.begin(), all.end(), [](Sequence* s) {
-             return s->n_pending() == 1 && s->n_output() > 0;
-           });
-  };
-  while (!all_decode()) run_step(scheduler, pages);
+  Run run(*this, batch, context + n_steps + 1);
+  for (int i = 0; i < batch; ++i) run.prefill(run.add(context));
+  run.decode_all();  // a step of this shape is recorded in its second run
+  run.decode_all();
   std::vector<double> ms;
-  for (int i = 0; i < n_steps; ++i) {
+  for (int i = 2; i < n_steps; ++i) {
     const Clock::time_point start = Clock::now();
-    run_step(scheduler, pages);
+    run.decode_all();
     ms.push_back(ms_since(start));
   }
   return median_of(std::move(ms));
 }
 
 StepTime DecoderBench::prefill(int length, int n_repeats) {
-  const EngineOptions options = with_pages(1, length + 1);
-  const KvCache pages = cache(options);
   std::vector<double> ms;
   for (int i = 0; i < n_repeats; ++i) {
-    Scheduler scheduler(scheduler_limits(decoder_.config(), options));
-    scheduler.add(random_sequence(length));
-    const Sequence* s = scheduler.all()[0];
+    Run run(*this, 1, length);
+    Sequence& s = run.add(length);
     const Clock::time_point start = Clock::now();
-    while (s->n_output() == 0) run_step(scheduler, pages);
+    run.prefill(s);
     ms.push_back(ms_since(start));
   }
   return median_of(std::move(ms));

@@ -1,4 +1,5 @@
-// Times the bare decoder: steps of a fixed batch, prompts of a fixed length. One thread.
+// Times the bare decoder, without the scheduler: steps of a fixed batch, prompts of a fixed length.
+// One thread.
 #pragma once
 
 #include <cstdint>
@@ -45,15 +46,11 @@ class DecoderBench {
   StepTime prefill(int length, int n_repeats);
 
  private:
-  EngineOptions with_pages(int n_seqs, int n_tokens) const;
-  KvCache cache(const EngineOptions& options) const;
-  std::unique_ptr<Sequence> random_sequence(int n_tokens);
-  void run_step(Scheduler& scheduler, const KvCache& cache);
+  class Run;
 
   Backend& backend_;
   Gemma4& decoder_;
   const EngineOptions options_;
-  int64_t n_sequences_ = 0;
 };
 
 }  // namespace lapidary

@@ -79,7 +79,7 @@ class Gemma4 {
   Backend& backend_;
   StepLimits limits_;
 
-  // Workspaces for max_tokens_ rows; the comment says what a row holds.
+  // Workspaces for limits_.max_tokens rows; the comment says what a row holds.
   struct Workspaces {
     Buffer hidden, logit_rows;            // hidden, f32: the residual stream, rows of it
     Buffer normed;                        // hidden: input of a block, or the final norm's output

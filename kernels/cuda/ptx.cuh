@@ -1,5 +1,5 @@
 // The only inline PTX of the project. Each wrapper has a twin for the host, which the runtime of
-// tests/cuda_on_cpu executes; tests/cuda/ptx_test.cpp compares both with plain loops, and on a GPU
+// tests/cuda_on_cpu executes; tests/cuda/ptx_test.cu compares both with plain loops, and on a GPU
 // therefore the instruction with its twin.
 //
 // Fragments of mma m16n8k16 (PTX ISA, "Matrix Fragments for mma.m16n8k16"): with g = lane / 4 and

@@ -13,14 +13,6 @@ constexpr size_t kLargestStep = size_t{64} << 20;
 
 }  // namespace
 
-void Workspace::reserve(size_t bytes) {
-  for (const Buffer& chunk : chunks_) {
-    if (chunk.bytes() >= bytes) return;
-  }
-  chunks_.insert(chunks_.begin(), allocate_device(bytes));
-  clear();
-}
-
 void* Workspace::take_bytes(size_t bytes) {
   while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].bytes()) {
     ++chunk_;

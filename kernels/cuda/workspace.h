@@ -18,15 +18,12 @@ class Workspace {
     used_ = 0;
   }
 
-  // n elements, aligned to 256 bytes; valid until the next clear(). Allocates, and so must not while
-  // a step is recorded, only if reserve() was called with less.
+  // n elements, aligned to 256 bytes; valid until the next clear(). Allocates only what no verb has
+  // taken before: the engine's dry run takes the most, so that a recorded step finds all of it.
   template <typename T>
   T* take(int64_t n) {
     return static_cast<T*>(take_bytes(static_cast<size_t>(n) * sizeof(T)));
   }
-
-  // Takes the memory of the largest verb at start. Throws std::bad_alloc.
-  void reserve(size_t bytes);
 
  private:
   void* take_bytes(size_t bytes);
