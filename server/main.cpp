@@ -11,6 +11,7 @@
 #include "server/bench_command.h"
 #include "server/chat_command.h"
 #include "server/check_command.h"
+#include "server/parse_command.h"
 #include "server/serve_command.h"
 
 namespace lapidary {
@@ -32,6 +33,7 @@ int run(int argc, char** argv) {
   Command check(app, "check", "Validate a checkpoint and print its memory plan");
   Command bench(app, "bench", "Measure the engine without HTTP");
   Command chat(app, "chat", "Talk to the model in this terminal");
+  Command parse(app, "parse", "Read a model's outputs as the server would, from JSON lines");
   BenchOptions bench_options;
   add_bench_flags(*bench.sub, bench_options);
   ChatOptions chat_options;
@@ -54,6 +56,9 @@ int run(int argc, char** argv) {
   }
   if (*chat.sub) {
     return with(chat, [&](const ServeConfig& c) { return run_chat(c, environment, chat_options); });
+  }
+  if (*parse.sub) {
+    return with(parse, [&](const ServeConfig& c) { return run_parse(c, environment); });
   }
   return with(serve, [&](const ServeConfig& c) { return run_serve(c, environment); });
 }

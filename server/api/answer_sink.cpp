@@ -95,6 +95,13 @@ void stream_answer(BodyWriter& body, const Service& service, const GenerationPar
 void WholeChoice::add(const ChoiceDelta& delta) {
   reasoning += delta.reasoning;
   content += delta.content;
+  for (const ToolCallDelta& call : delta.calls) {
+    if (!call.name.empty()) {
+      calls.push_back(call);
+    } else {
+      calls.back().arguments += call.arguments;
+    }
+  }
   tokens.insert(tokens.end(), delta.tokens.begin(), delta.tokens.end());
   logprobs.insert(logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
   if (delta.finish != FinishReason::none) finish = delta.finish;

@@ -17,6 +17,7 @@ namespace lapidary {
 // What one choice said in all: the sum of its deltas.
 struct WholeChoice {
   std::string reasoning, content;
+  std::vector<ToolCallDelta> calls;  // whole ones
   std::vector<int32_t> tokens;
   std::vector<TokenChoice> logprobs;
   FinishReason finish = FinishReason::none;

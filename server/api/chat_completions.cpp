@@ -6,6 +6,7 @@
 
 #include "server/api/answer_format.h"
 #include "server/api/answer_sink.h"
+#include "server/api/chat_format.h"
 #include "server/api/chat_prompt.h"
 #include "server/api/fields.h"
 #include "server/api/generation.h"
@@ -47,7 +48,9 @@ class ChatAnswer : public AnswerWriter {
   ChatAnswer(const ChatRequest& request, const Service& service)
       : service_(service),
         params_(request.params),
-        started_(static_cast<size_t>(request.params.n), false) {
+        shape_{service.options.reasoning_field, request.prompt.tools->is_legacy},
+        started_(static_cast<size_t>(request.params.n), false),
+        called_(started_) {
     if (params_.return_token_ids) prompt_tokens_ = request.prompt.tokens;
     AnswerHead head{"chatcmpl-" + random_hex(32), "chat.completion", params_.model, unix_time()};
     body_opening_ = head.opening();
@@ -60,30 +63,27 @@ class ChatAnswer : public AnswerWriter {
   void write_delta(SseWriter& sse, size_t choice, const ChoiceDelta& delta,
                    const Usage& usage) override {
     if (!started_[choice]) write_role(sse, choice, usage);
-    const std::string& reasoning = delta.reasoning;
-    const bool has_ids = params_.return_token_ids && !delta.tokens.empty();
+    called_[choice] = called_[choice] || !delta.calls.empty();
+    bool has_ids = params_.return_token_ids && !delta.tokens.empty();
     if (delta.adds_something() || has_ids) {
-      std::string& out = begin_chunk(sse, choice);
-      if (!reasoning.empty()) {
-        append_reasoning(out, service_.options.reasoning_field, reasoning);
-        out.pop_back();
-      }
-      if (!delta.content.empty() || reasoning.empty()) {
-        out += reasoning.empty() ? "\"content\":" : ",\"content\":";
-        append_json_string(out, delta.content);
-      }
-      out += "},\"logprobs\":";
-      append_logprobs(out, delta.logprobs);
-      if (has_ids) {
-        out += ",\"token_ids\":";
-        append_token_ids(out, delta.tokens);
-      }
-      end_chunk(sse, out, FinishReason::none, usage);
+      bool is_first = true;  // it carries what belongs to the token and not to its text
+      for_each_delta(delta, shape_, [&](const auto& append) {
+        std::string& out = begin_chunk(sse, choice);
+        append(out);
+        out += ",\"logprobs\":";
+        append_logprobs(out, is_first ? delta.logprobs : std::vector<TokenChoice>());
+        if (std::exchange(has_ids, false)) {
+          out += ",\"token_ids\":";
+          append_token_ids(out, delta.tokens);
+        }
+        is_first = false;
+        end_chunk(sse, out, "null", usage);
+      });
     }
     if (delta.finish == FinishReason::none) return;
     std::string& out = begin_chunk(sse, choice);
-    out += "},\"logprobs\":null";
-    end_chunk(sse, out, delta.finish, usage);
+    out += "{},\"logprobs\":null";
+    end_chunk(sse, out, chat_finish_text(delta.finish, called_[choice], shape_), usage);
   }
 
   void write_usage(SseWriter& sse, const Usage& usage) override {
@@ -110,13 +110,13 @@ class ChatAnswer : public AnswerWriter {
     out += chunk_opening_;
     out += ",\"choices\":[{\"index\":";
     append_json_integer(out, static_cast<int64_t>(choice));
-    out += ",\"delta\":{";
+    out += ",\"delta\":";
     return out;
   }
 
-  void end_chunk(SseWriter& sse, std::string& out, FinishReason finish, const Usage& usage) {
+  void end_chunk(SseWriter& sse, std::string& out, const char* finish, const Usage& usage) {
     out += ",\"finish_reason\":";
-    out += finish_text(finish);
+    out += finish;
     out += "}]";
     append_chunk_usage(out, params_, usage);
     if (!prompt_sent_) append_prompt_tokens(out);
@@ -128,23 +128,20 @@ class ChatAnswer : public AnswerWriter {
   void write_role(SseWriter& sse, size_t choice, const Usage& usage) {
     started_[choice] = true;
     std::string& out = begin_chunk(sse, choice);
-    out += "\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null";
-    end_chunk(sse, out, FinishReason::none, usage);
+    append_role_delta(out);
+    out += ",\"logprobs\":null";
+    end_chunk(sse, out, "null", usage);
   }
 
   void append_choice(std::string& out, size_t index, const WholeChoice& choice) const {
     out += "{\"index\":";
     append_json_integer(out, static_cast<int64_t>(index));
-    out += ",\"message\":{\"role\":\"assistant\",";
-    if (!choice.reasoning.empty()) {
-      append_reasoning(out, service_.options.reasoning_field, choice.reasoning);
-    }
-    out += "\"content\":";
-    append_json_string(out, choice.content);
-    out += ",\"refusal\":null},\"logprobs\":";
+    out += ",\"message\":";
+    append_message(out, choice, shape_);
+    out += ",\"logprobs\":";
     append_logprobs(out, choice.logprobs);
     out += ",\"finish_reason\":";
-    out += finish_text(choice.finish);
+    out += chat_finish_text(choice.finish, !choice.calls.empty(), shape_);
     if (params_.return_token_ids) {
       out += ",\"token_ids\":";
       append_token_ids(out, choice.tokens);
@@ -169,7 +166,8 @@ class ChatAnswer : public AnswerWriter {
   const Service& service_;
   const GenerationParams params_;
   std::vector<int32_t> prompt_tokens_;
-  std::vector<bool> started_;
+  const ChatShape shape_;
+  std::vector<bool> started_, called_;  // by choice
   bool prompt_sent_ = false;
   std::string body_opening_, chunk_opening_;
 };
@@ -189,6 +187,7 @@ HttpResponse handle_chat_completions(const HttpRequest& http, const Service& ser
       service, AssemblyOptions{.dialect = &service.dialect,
                                .starts_in_thought = chat.prompt.starts_in_thought,
                                .hide_thoughts = !chat.prompt.include_reasoning,
+                               .tools = chat.prompt.tools,
                                .stop = chat.params.stop});
   Request request;
   request.id = http.id;
@@ -197,6 +196,8 @@ HttpResponse handle_chat_completions(const HttpRequest& http, const Service& ser
   request.n = chat.params.n;
   request.max_tokens = room;
   request.stop_ids = chat.params.stop_ids;
+  // Whatever the checkpoint says of its ends: behind its calls the model waits for results.
+  if (!chat.prompt.tools->tools.empty()) request.stop_ids.push_back(service.dialect.response_open);
   std::vector<Request> requests;
   requests.push_back(std::move(request));
   generation->submit(std::move(requests), "messages");

@@ -2,8 +2,10 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "server/api/messages.h"
+#include "server/api/tool_messages.h"
 #include "server/dialect/prompt_renderer.h"
 
 namespace lapidary {
@@ -74,6 +76,9 @@ PromptEnd parse_end(const Fields& body, const std::vector<ChatMessage>& messages
     throw api_error::invalid_value("continue_final_message",
                                    "the last message must be the assistant's.");
   }
+  if (!messages.back().tool_calls.empty()) {
+    throw api_error::invalid_value("continue_final_message", "the last message calls tools.");
+  }
   return PromptEnd::kContinueLast;
 }
 
@@ -82,11 +87,16 @@ PromptEnd parse_end(const Fields& body, const std::vector<ChatMessage>& messages
 ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
   const Thinking thinking = parse_thinking(body, service);
   const std::vector<ChatMessage> messages = parse_messages(body);
+  const PromptEnd end = parse_end(body, messages);
+  check_tool_results(messages, end == PromptEnd::kGenerate);
+  auto tools = std::make_shared<const ToolRequest>(parse_tools(body));
   const RenderedPrompt prompt = render_prompt(messages, {.variant = service.options.variant,
                                                          .enable_thinking = thinking.enabled,
                                                          .preserve_thinking = thinking.preserve,
-                                                         .end = parse_end(body, messages)});
-  return {encode_prompt(prompt, service.tokenizer), prompt.starts_in_thought, thinking.include};
+                                                         .end = end,
+                                                         .tools = tools->tools});
+  return {encode_prompt(prompt, service.tokenizer), prompt.starts_in_thought, thinking.include,
+          std::move(tools)};
 }
 
 }  // namespace lapidary

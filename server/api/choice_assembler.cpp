@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/http/request_policy.h"
+
 namespace lapidary {
 
 size_t count_characters(std::string_view text) {
@@ -12,24 +14,27 @@ size_t count_characters(std::string_view text) {
 }
 
 ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptions& options)
-    : decoder_(tokenizer),
+    : tools_(options.tools),
+      decoder_(tokenizer),
       matcher_(options.stop),
       hide_thoughts_(options.hide_thoughts),
       keeps_stop_(options.stop.include_in_output) {
   if (options.dialect != nullptr) {
-    parser_.emplace(tokenizer, *options.dialect, options.starts_in_thought);
+    parser_.emplace(tokenizer, *options.dialect, options.starts_in_thought,
+                    tools_ ? tools_->call_options() : CallOptions{});
   }
 }
 
 ChoiceDelta ChoiceAssembler::push(const TokenEvent& event) {
   ChoiceDelta delta;
   if (event.token >= 0) add_token(event, delta);
-  if (!matcher_.stopped() && event.finish != FinishReason::none) {
-    OutputDelta rest = flush();
+  if (!matcher_.stopped() && (event.finish != FinishReason::none || ended_early())) {
+    OutputDelta rest = flush(event.finish == FinishReason::length);
     if (!hide_thoughts_) delta.reasoning += rest.reasoning;
     delta.content += matcher_.finish(rest.content);
+    add_calls(std::move(rest.calls), delta);
   }
-  finish_ = matcher_.stopped() ? FinishReason::stop : event.finish;
+  finish_ = ended_early() ? FinishReason::stop : event.finish;
   delta.finish = finish_;
   sent_ += count_characters(delta.content);
   release_logprobs(delta);
@@ -48,6 +53,7 @@ void ChoiceAssembler::add_token(const TokenEvent& event, ChoiceDelta& delta) {
   OutputDelta text = decode(event.token);
   characters_ += count_characters(text.content);
   delta.content = matcher_.push(text.content);
+  add_calls(std::move(text.calls), delta);
   // The tags of a thought belong to it.
   if (hide_thoughts_ && (was_thinking || is_thinking())) return;
   delta.reasoning = std::move(text.reasoning);
@@ -71,8 +77,16 @@ OutputDelta ChoiceAssembler::decode(int32_t token) {
   return {{}, decoder_.push(token)};
 }
 
-OutputDelta ChoiceAssembler::flush() {
-  if (parser_) return parser_->finish();
+void ChoiceAssembler::add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta) {
+  for (CallDelta& call : calls) {
+    std::string id = call.name.empty() ? std::string() : "call_" + random_hex(24);
+    delta.calls.push_back(
+        {call.index, std::move(id), std::move(call.name), std::move(call.arguments)});
+  }
+}
+
+OutputDelta ChoiceAssembler::flush(bool was_cut) {
+  if (parser_) return parser_->finish(was_cut);
   return {{}, decoder_.finish()};
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "engine/request.h"
 #include "engine/text/decoder.h"
 #include "engine/text/tokenizer.h"
+#include "server/api/tools.h"
 #include "server/dialect/output_parser.h"
 #include "server/dialect/stop_strings.h"
 
@@ -27,17 +29,25 @@ struct TokenChoice {
   size_t text_offset = 0;  // characters of text before it
 };
 
+// What one token adds to a tool call.
+struct ToolCallDelta {
+  int index = 0;         // of the calls of this choice
+  std::string id, name;  // in the first delta of a call, otherwise empty
+  std::string arguments;
+};
+
 // What one token adds to its choice. Parts may be empty; the last one has a `finish`.
 struct ChoiceDelta {
   std::string reasoning;
   std::string content;
+  std::vector<ToolCallDelta> calls;
   std::vector<int32_t> tokens;  // as generated, a stop token included
   // When asked for, of the tokens whose text was sent; a stop token has none.
   std::vector<TokenChoice> logprobs;
   FinishReason finish = FinishReason::none;
 
   bool adds_something() const {
-    return !reasoning.empty() || !content.empty() || !logprobs.empty();
+    return !reasoning.empty() || !content.empty() || !logprobs.empty() || !calls.empty();
   }
 };
 
@@ -47,7 +57,8 @@ struct AssemblyOptions {
   bool starts_in_thought = false;
   // Thoughts are counted but leave nothing in the deltas: no text, no ids, no log-probabilities.
   bool hide_thoughts = false;
-  StopOptions stop;
+  std::shared_ptr<const ToolRequest> tools = {};  // null: none; of a dialect only
+  StopOptions stop = {};
 };
 
 class ChoiceAssembler {
@@ -60,8 +71,11 @@ class ChoiceAssembler {
 
   bool finished() const { return finish_ != FinishReason::none; }
   FinishReason finish() const { return finish_; }
-  // A stop string ended it: the engine does not know and must be told.
-  bool found_stop_string() const { return matcher_.stopped(); }
+  // A stop string, or a call more than was asked for, ended it: the engine does not know and must
+  // be told.
+  bool ended_early() const { return matcher_.stopped() || (parser_ && parser_->has_excess_call()); }
+  // What ended is to be reported as a call.
+  bool has_calls() const { return parser_ && parser_->n_calls() > 0; }
 
   int64_t completion_tokens() const { return completion_tokens_; }
   int64_t reasoning_tokens() const { return parser_ ? parser_->reasoning_tokens() : 0; }
@@ -72,10 +86,12 @@ class ChoiceAssembler {
  private:
   bool is_thinking() const { return parser_ && parser_->in_thought(); }
   OutputDelta decode(int32_t token);
-  OutputDelta flush();
+  OutputDelta flush(bool was_cut);
+  static void add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta);
   void add_token(const TokenEvent& event, ChoiceDelta& delta);
   void release_logprobs(ChoiceDelta& delta);
 
+  std::shared_ptr<const ToolRequest> tools_;  // the parser looks into it
   std::optional<OutputParser> parser_;
   IncrementalDecoder decoder_;
   StopMatcher matcher_;

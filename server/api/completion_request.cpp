@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/api/unsupported_fields.h"
+
 namespace lapidary {
 namespace {
 
@@ -68,6 +70,7 @@ std::vector<CompletionPrompt> parse_prompts(const Fields& body, const Service& s
 
 CompletionRequest parse_completion_request(const Fields& body, const Service& service) {
   CompletionRequest request;
+  refuse_tool_fields(body);
   request.echo = body.boolean("echo").value_or(false);
   request.params = parse_generation_params(body, service, request.echo ? 0 : 1);
   if (!request.params.max_tokens) request.params.max_tokens = kDefaultMaxTokens;

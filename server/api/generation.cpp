@@ -124,7 +124,7 @@ void Generation::send_prompt(size_t index, DeltaSink& sink) {
 void Generation::push(Part& part, const TokenEvent& event, DeltaSink& sink) {
   const size_t index = part.first_choice + static_cast<size_t>(event.choice);
   ChoiceAssembler& choice = choices_[index];
-  if (choice.finished()) return;  // the engine went on for a step after a stop string
+  if (choice.finished()) return;  // the engine went on for a step after an early end
   if (event.finish == FinishReason::cancelled) {
     cancelled_ = true;
     return;
@@ -132,7 +132,7 @@ void Generation::push(Part& part, const TokenEvent& event, DeltaSink& sink) {
   const ChoiceDelta delta = choice.push(event);
   if (choice.finished()) {
     --part.open;
-    if (choice.found_stop_string() && event.finish == FinishReason::none) {
+    if (choice.ended_early() && event.finish == FinishReason::none) {
       part.stream->cancel_choice(event.choice);
     }
   }

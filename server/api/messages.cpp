@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "server/api/tool_messages.h"
+
 namespace lapidary {
 namespace {
 
@@ -20,12 +22,10 @@ Role parse_role(const Fields& message) {
   if (*role == "developer") return Role::kDeveloper;
   if (*role == "user") return Role::kUser;
   if (*role == "assistant" || *role == "model") return Role::kAssistant;
-  if (*role == "tool" || *role == "function") {
-    throw api_error::unsupported_value(message.path("role"),
-                                       "this server does not serve tool calls yet.");
-  }
+  if (*role == "tool" || *role == "function") return Role::kTool;
   throw api_error::invalid_value(
-      message.path("role"), "supported values are 'system', 'developer', 'user' and 'assistant'.");
+      message.path("role"),
+      "supported values are 'system', 'developer', 'user', 'assistant' and 'tool'.");
 }
 
 std::string required_text(const Fields& part, const char* name) {
@@ -87,15 +87,19 @@ ChatMessage parse_message(const Json& value, const std::string& path) {
   const Fields message(value, path);
   const Role role = parse_role(message);
   message.text("name", 256);
-  for (const char* name : {"tool_calls", "function_call", "audio"}) {
-    const Json* calls = message.find(name);
-    if (calls != nullptr && !(calls->is_structured() && calls->empty())) {
-      throw api_error::unsupported_parameter(message.path(name),
-                                             "This server does not serve it yet.");
-    }
+  const Json* audio = message.find("audio");
+  if (audio != nullptr && !(audio->is_structured() && audio->empty())) {
+    throw api_error::unsupported_parameter(message.path("audio"),
+                                           "This server does not serve it yet.");
   }
-  ChatMessage parsed{.role = role, .content = parse_content(message, role), .reasoning = {}};
-  if (role == Role::kAssistant) parsed.reasoning = parse_reasoning(message);
+  ChatMessage parsed{.role = role, .content = parse_content(message, role)};
+  if (role == Role::kAssistant) {
+    parsed.reasoning = parse_reasoning(message);
+    parsed.tool_calls = parse_tool_calls(message);
+  }
+  if (role == Role::kTool) {
+    parsed.tool_call_id = parse_tool_call_id(message, message.text("role", 64) == "function");
+  }
   return parsed;
 }
 

@@ -21,7 +21,7 @@ void check_model(const Fields& body, const Service& service) {
 
 std::vector<int32_t> tokens_of(const Fields& body, const Service& service) {
   if (body.find("messages") != nullptr) {
-    refuse_unsupported_fields(body);  // tools would be part of the prompt
+    refuse_unsupported_fields(body);
     return parse_chat_prompt(body, service).tokens;
   }
   const auto prompt = body.text("prompt", service.options.max_body_bytes);

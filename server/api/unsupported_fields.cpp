@@ -15,15 +15,11 @@ struct Unsupported {
   std::vector<Json> harmless = {};  // beside null, false, "", [] and {}
 };
 
-constexpr char kNoTools[] = "This server does not serve tool calls yet.";
+constexpr char kNoTools[] = "Tools belong to /v1/chat/completions.";
 constexpr char kNoGrammar[] = "This server does not serve structured outputs yet.";
 
 const std::vector<Unsupported>& table() {
   static const std::vector<Unsupported> rows = {
-      {"tools", kNoTools},
-      {"tool_choice", kNoTools, {"none", "auto"}},
-      {"functions", kNoTools},
-      {"function_call", kNoTools, {"none", "auto"}},
       {"response_format", kNoGrammar, {Json{{"type", "text"}}}},
       {"structured_outputs", kNoGrammar},
       {"structural_tag", kNoGrammar},
@@ -58,10 +54,29 @@ const std::vector<Unsupported>& table() {
   return rows;
 }
 
+const std::vector<Unsupported>& tools_table() {
+  static const std::vector<Unsupported> rows = {
+      {"tools", kNoTools},
+      {"tool_choice", kNoTools, {"none", "auto"}},
+      {"functions", kNoTools},
+      {"function_call", kNoTools, {"none", "auto"}},
+  };
+  return rows;
+}
+
 bool asks_for_nothing(const Json& value) {
   if (value.is_boolean()) return !value.get<bool>();
   if (value.is_string()) return value.get_ref<const std::string&>().empty();
   return value.is_structured() && value.empty();
+}
+
+void refuse(const Fields& body, const std::vector<Unsupported>& rows) {
+  for (const Unsupported& row : rows) {
+    const Json* value = body.find(row.name);
+    if (value == nullptr || asks_for_nothing(*value)) continue;
+    if (std::find(row.harmless.begin(), row.harmless.end(), *value) != row.harmless.end()) continue;
+    throw api_error::unsupported_parameter(body.path(row.name), row.why);
+  }
 }
 
 void require(const Fields& body, const char* name, bool wanted, const char* why) {
@@ -83,13 +98,10 @@ void check_metadata(const Fields& body) {
 
 }  // namespace
 
+void refuse_tool_fields(const Fields& body) { refuse(body, tools_table()); }
+
 void refuse_unsupported_fields(const Fields& body) {
-  for (const Unsupported& row : table()) {
-    const Json* value = body.find(row.name);
-    if (value == nullptr || asks_for_nothing(*value)) continue;
-    if (std::find(row.harmless.begin(), row.harmless.end(), *value) != row.harmless.end()) continue;
-    throw api_error::unsupported_parameter(body.path(row.name), row.why);
-  }
+  refuse(body, table());
   require(body, "skip_special_tokens", true, "control tokens are never part of the text.");
   require(body, "separate_reasoning", true, "reasoning always has a field of its own.");
   require(body, "stream_reasoning", true, "reasoning is streamed like content.");

@@ -10,6 +10,9 @@ namespace lapidary {
 // Fields that both completion endpoints refuse. Throws ApiError.
 void refuse_unsupported_fields(const Fields& body);
 
+// What only a conversation has. Throws ApiError.
+void refuse_tool_fields(const Fields& body);
+
 // Fields that are read, checked and have no effect on the answer: user, metadata, store, ...
 void check_ignored_fields(const Fields& body);
 

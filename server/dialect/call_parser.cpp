@@ -15,8 +15,9 @@ using Json = nlohmann::json;
 constexpr size_t kNone = std::string::npos;
 // Longest head: `call:` and a name; more is prose.
 constexpr size_t kMaxHead = 256;
-// Containers inside each other; deeper ones are text.
-constexpr size_t kMaxDepth = 100;
+// Containers inside each other; deeper ones are text. A history may hold no deeper arguments
+// either.
+constexpr size_t kMaxDepth = 60;
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
@@ -53,20 +54,6 @@ std::string_view bare_key(std::string_view key) {
   const bool quoted =
       key.size() >= 2 && key.front() == key.back() && (key.front() == '"' || key.front() == '\'');
   return quoted ? key.substr(1, key.size() - 2) : key;
-}
-
-const Json* child(const Json* schema, const char* list, const std::string& key) {
-  if (schema == nullptr || !schema->is_object()) return nullptr;
-  const auto properties = schema->find(list);
-  if (properties == schema->end() || !properties->is_object()) return nullptr;
-  const auto it = properties->find(key);
-  return it != properties->end() && it->is_object() ? &*it : nullptr;
-}
-
-const Json* items_of(const Json* schema) {
-  if (schema == nullptr || !schema->is_object()) return nullptr;
-  const auto it = schema->find("items");
-  return it != schema->end() && it->is_object() ? &*it : nullptr;
 }
 
 }  // namespace
@@ -245,7 +232,7 @@ void CallParser::begin_call(std::string_view name) {
 void CallParser::push_frame(bool is_object) {
   emit(is_object ? "{" : "[");
   frames_.push_back({.is_object = is_object, .has_entry = false, .schema = value_schema_});
-  value_schema_ = is_object ? nullptr : items_of(value_schema_);
+  value_schema_ = is_object ? nullptr : declared_items(value_schema_);
   word_.clear();
   state_ = is_object ? State::kKey : State::kValue;
 }
@@ -289,7 +276,7 @@ void CallParser::end_key() {
   frame.has_entry = true;
   emit_string(word_);
   emit(":");
-  value_schema_ = child(frame.schema, "properties", word_);
+  value_schema_ = declared_property(frame.schema, word_);
   word_.clear();
   state_ = State::kValue;
 }
@@ -396,7 +383,7 @@ void CallParser::take_bare(char c) {
 bool CallParser::is_key(std::string_view text) const {
   const Json* schema = frames_.back().schema;
   const bool declared = schema != nullptr && schema->is_object() && schema->contains("properties");
-  return declared ? child(schema, "properties", std::string(text)) != nullptr : is_name(text);
+  return declared ? declared_property(schema, std::string(text)) != nullptr : is_name(text);
 }
 
 void CallParser::end_bare(std::string_view text) {
@@ -440,7 +427,7 @@ void CallParser::take_behind_value(char c) {
   if (c == ',') {
     state_ = in_object ? State::kKey : State::kValue;
     word_.clear();
-    if (!in_object) value_schema_ = items_of(frames_.back().schema);
+    if (!in_object) value_schema_ = declared_items(frames_.back().schema);
   } else if (c == ']') {
     close_list();
   } else if (is_end(c)) {
@@ -449,7 +436,7 @@ void CallParser::take_behind_value(char c) {
     state_ = State::kKey;
     take_key(c);
   } else {
-    value_schema_ = items_of(frames_.back().schema);
+    value_schema_ = declared_items(frames_.back().schema);
     state_ = State::kValue;
     take_value(c);
   }

@@ -55,7 +55,20 @@ bool is_finite(std::string_view number) {
   return std::isfinite(std::strtod(std::string(number).c_str(), nullptr));
 }
 
+// Null for what is no object.
+const Json* object_in(const Json* schema, const std::string& key) {
+  if (schema == nullptr || !schema->is_object()) return nullptr;
+  const auto it = schema->find(key);
+  return it != schema->end() && it->is_object() ? &*it : nullptr;
+}
+
 }  // namespace
+
+const Json* declared_property(const Json* schema, const std::string& key) {
+  return object_in(object_in(schema, "properties"), key);
+}
+
+const Json* declared_items(const Json* schema) { return object_in(schema, "items"); }
 
 std::string declared_type(const Json* schema) {
   if (schema == nullptr) return {};

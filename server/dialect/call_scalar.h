@@ -1,5 +1,6 @@
 // One scalar of a call's arguments as JSON text: what the model wrote, seen with the type that the
-// parameter was declared with. Pure functions, any thread.
+// parameter was declared with. Schemas are those of shown_parameters(); null: not declared. Pure
+// functions, any thread.
 #pragma once
 
 #include <string>
@@ -9,7 +10,10 @@
 
 namespace lapidary {
 
-// The declared type in lower case; "" if there is none. `schema` may be null.
+// The schema of an object's entry, and of a list's elements; null where there is none.
+const nlohmann::json* declared_property(const nlohmann::json* schema, const std::string& key);
+const nlohmann::json* declared_items(const nlohmann::json* schema);
+// The declared type in lower case; "" if there is none.
 std::string declared_type(const nlohmann::json* schema);
 
 // True for numbers of JSON, whatever their size: "-0.5", "1e5"; not "007", ".5", "NaN".

@@ -121,7 +121,7 @@ class SchemaReader {
     flatten(schema, path, flat, chain);
     Json shown = Json::object();
     if (place == Place::kProperty) {
-      show_known_keys(flat, path, shown);
+      show_known_keys(flat, shown);
     } else {
       show_all_keys(flat, path, chain, depth, shown);
     }
@@ -129,7 +129,7 @@ class SchemaReader {
     show_properties(flat, place, path, chain, depth, shown);
     if (flat.is_nullable) shown["nullable"] = true;
     if (flat.constants.is_array()) {
-      charge(flat.constants.dump().size(), path);
+      charge(flat.constants.dump().size());
       shown["enum"] = flat.constants;
     }
     if (place != Place::kRaw) add_type(shown);
@@ -141,13 +141,13 @@ class SchemaReader {
   }
 
  private:
-  void charge(size_t bytes, const std::string& path) {
-    if (bytes > budget_.bytes) throw ToolSchemaError(path, "the tools are too large.");
+  void charge(size_t bytes) {
+    if (bytes > budget_.bytes) throw ToolSchemaError("parameters", "the tools are too large.");
     budget_.bytes -= bytes;
   }
 
   void flatten(const Json& schema, const std::string& path, Flat& flat, Chain& chain) {
-    if (budget_.steps == 0) throw ToolSchemaError(path, "the tools are too large.");
+    if (budget_.steps == 0) throw ToolSchemaError("parameters", "the tools are too large.");
     --budget_.steps;
     if (schema.is_boolean()) return;
     if (!schema.is_object())
@@ -289,13 +289,12 @@ class SchemaReader {
     return type;
   }
 
-  void show_known_keys(Flat& flat, const std::string& path, Json& shown) {
+  void show_known_keys(Flat& flat, Json& shown) {
     for (const char* key : {"description", "enum", "nullable"}) {
       const auto it = flat.keys.find(key);
       if (it == flat.keys.end()) continue;
       charge(it->second->is_string() ? it->second->get_ref<const std::string&>().size()
-                                     : it->second->dump().size(),
-             path);
+                                     : it->second->dump().size());
       shown[key] = *it->second;
     }
     const auto type = flat.keys.find("type");
@@ -322,7 +321,7 @@ class SchemaReader {
         shown[key] = show(*value, Place::kRaw, path + "." + key, chain, depth + 1);
         continue;
       }
-      charge(key.size() + value->dump().size(), path);
+      charge(key.size() + value->dump().size());
       shown[key] = *value;
     }
   }
@@ -338,12 +337,12 @@ class SchemaReader {
   void show_properties(const Flat& flat, Place place, const std::string& path, const Chain& chain,
                        size_t depth, Json& shown) {
     if (flat.has_required) shown["required"] = flat.required;
-    for (const std::string& name : flat.required) charge(name.size() + 4, path);
+    for (const std::string& name : flat.required) charge(name.size() + 4);
     if (!flat.has_properties) return;
     Json& properties = shown["properties"] = Json::object();
     const Place inner = place == Place::kRaw ? Place::kRaw : Place::kProperty;
     for (const auto& [name, schema] : flat.properties) {
-      charge(name.size() + 16, path);
+      charge(name.size() + 16);
       properties[name] = show(*schema, inner, path + ".properties." + name, chain, depth + 1);
     }
   }

@@ -173,10 +173,6 @@ std::vector<Bound> message_bounds() {
       {"messages", R"([{"role":"assistant"}])", R"([{"role":"nobody"}])", kValue,
        "messages[0].role"},
       {"messages", good, R"([{"role":)" + quoted(65) + "}]", kLongText, "messages[0].role"},
-      {"messages", good, R"([{"role":"tool","content":"x"}])", kUnsupportedValue,
-       "messages[0].role"},
-      {"messages", good, R"([{"role":"assistant","tool_calls":[{"id":"1"}]}])", kUnsupported,
-       "messages[0].tool_calls"},
       {"messages", good, content("7"), kType, "messages[0].content"},
       {"messages", content(n_of(200, part)), content(n_of(257, part)), kLongList,
        "messages[0].content"},
@@ -253,12 +249,7 @@ TEST_CASE("fields of completions have a minimum and a maximum", "[server]") {
 }
 
 TEST_CASE("what this server does not do is refused by name", "[server]") {
-  const std::string tools = R"([{"type":"function","function":{"name":"f"}}])";
   const std::vector<std::pair<const char*, std::string>> fields = {
-      {"tools", tools},
-      {"tool_choice", R"("required")"},
-      {"functions", tools},
-      {"function_call", R"({"name":"f"})"},
       {"response_format", R"({"type":"json_object"})"},
       {"structured_outputs", R"({"regex":"a"})"},
       {"structural_tag", R"({"a":1})"},
