@@ -191,7 +191,7 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_pitch, const void* from, size_
     staged = std::make_shared<std::vector<char>>(bytes, bytes + from_bytes);
     from = staged->data();
   }
-  const cudaError_t error = enqueue(stream, [=] {
+  const cudaError_t error = enqueue(stream, [=, kept = staged] {
     for (size_t row = 0; row < height; ++row) {
       std::memcpy(static_cast<char*>(to) + row * to_pitch,
                   static_cast<const char*>(from) + row * from_pitch, width);
