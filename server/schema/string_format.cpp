@@ -1,0 +1,56 @@
+#include "server/schema/string_format.h"
+
+namespace lapidary {
+namespace {
+
+const std::string kYear = "(000[1-9]|00[1-9]\\d|0[1-9]\\d{2}|[1-9]\\d{3})";
+const std::string kDate =
+    kYear +
+    "-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)"
+    "|02-(0[1-9]|1\\d|2[0-8]))";
+const std::string kClock = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?";
+const std::string kZone = "(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)";
+const std::string kByte = "(25[0-5]|2[0-4]\\d|1\\d{2}|[1-9]?\\d)";
+const std::string kIpv4 = kByte + "(\\." + kByte + "){3}";
+const std::string kGroup = "[0-9a-fA-F]{1,4}";
+const std::string kLabel = "[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?";
+
+// Eight groups, or fewer around one `::` that stands for two or more.
+std::string ipv6() {
+  std::string text = "(" + kGroup + "(:" + kGroup + "){7}";
+  for (int n_before = 0; n_before <= 6; ++n_before) {
+    text += "|";
+    if (n_before > 0) {
+      text += kGroup + "(:" + kGroup + "){" + std::to_string(n_before - 1) + "}";
+    }
+    text += "::";
+    const int n_after = 6 - n_before;
+    if (n_after > 0) {
+      text += "(" + kGroup + "(:" + kGroup + "){0," + std::to_string(n_after - 1) + "})?";
+    }
+  }
+  return text + ")";
+}
+
+}  // namespace
+
+std::optional<std::string> format_pattern(std::string_view format) {
+  if (format == "date") return kDate;
+  if (format == "time") return kClock + kZone;
+  if (format == "date-time") return kDate + "T" + kClock + kZone;
+  if (format == "uuid") return "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
+  if (format == "ipv4") return kIpv4;
+  if (format == "ipv6") return ipv6();
+  if (format == "email") {
+    return "[A-Za-z0-9_+-]{1,32}(\\.[A-Za-z0-9_+-]{1,31})?@" + kLabel + "(\\." + kLabel +
+           "){0,2}\\.[A-Za-z]{2,12}";
+  }
+  if (format == "uri") {
+    return "(https?|ftp)://" + kLabel + "(\\." + kLabel +
+           "){0,4}(:[1-9]\\d{0,3})?(/[A-Za-z0-9._~+-]*)*(\\?[A-Za-z0-9._~=&+-]*)?"
+           "(#[A-Za-z0-9._~-]*)?";
+  }
+  return std::nullopt;
+}
+
+}  // namespace lapidary

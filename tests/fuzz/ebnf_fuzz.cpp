@@ -1,0 +1,14 @@
+// Any text as EBNF: refused with a reason, or a grammar whose masks and acceptance agree for a few
+// random steps.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tests/fuzz/grammar_steps.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace lapidary;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  check_steps(GrammarCompiler(fuzz_vocabulary()).ebnf(text), size);
+  return 0;
+}
