@@ -43,7 +43,7 @@ class TextSubsets {
 
   void spend(size_t work) {
     work_ += work;
-    if (work_ > GrammarLimits::kMaxSubsetWork) {
+    if (work_ > TextNfa::kMaxWork) {
       throw GrammarRefused("too complex: making it deterministic takes too much work");
     }
   }

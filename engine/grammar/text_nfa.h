@@ -26,6 +26,7 @@ class TextNfa {
   TextAutomaton determinized(uint32_t start, uint32_t end) const;
 
  private:
+  static constexpr size_t kMaxWork = 600000;  // states looked at while making it deterministic
   friend class TextSubsets;
   struct State {
     std::vector<TextArc> arcs;
