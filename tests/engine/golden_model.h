@@ -25,7 +25,7 @@ struct GoldenModel {
 
   static std::filesystem::path folder(const std::string& name) {
     // The variable: tests that were carried to another machine.
-    const char* root = std::getenv("LAPIDARY_TEST_ROOT");
+    const char* root = std::getenv("TESTED_REPOSITORY");
     return std::filesystem::path(root != nullptr ? root : LAPIDARY_SOURCE_DIR) /
            "tests/golden/checkpoints" / name;
   }
