@@ -97,7 +97,9 @@ __global__ void undo_kernel(const DeviceDraw* draws, float* logits, int64_t voca
   const int n = draw.n_counts + draw.n_biases + draw.n_banned;
   for (int i = static_cast<int>(threadIdx.x); i < n; i += kThreads) {
     const int32_t id = edited_id(draw, i);
-    if (id >= 0 && id < vocab) logits[draw.row_begin + id] = draw.raw[i];
+    if (id < 0 || id >= vocab) continue;
+    // Atomic, as the entries of one id write the same bits at the same time.
+    atomicExch(reinterpret_cast<int*>(logits + draw.row_begin + id), __float_as_int(draw.raw[i]));
   }
 }
 
