@@ -38,10 +38,13 @@ class Server:
         self.started = threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        if not self.started.wait(60) or self.process.poll() is not None:
+        self.started.wait(60)
+        # A process whose output has ended may not have been reaped yet: the address it says tells.
+        address = re.search(r"http://[\w.:]+", "".join(self.lines))
+        if address is None:
             self.stop()
             raise RuntimeError("the server did not start:\n" + "".join(self.lines))
-        self.url = re.search(r"http://[\w.:]+", "".join(self.lines)).group(0)
+        self.url = address.group(0)
         # The packaged HTTP library sets up statics in its first request and its first stream. It is
         # not instrumented, so two of them at once would look like a race to the thread sanitizer.
         body = {"model": MODEL_NAME, "prompt": "a", "max_tokens": 1, "stream": True}
