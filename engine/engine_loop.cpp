@@ -100,6 +100,8 @@ void EngineLoop::run() {
   while (admit()) {
     drop_cancelled();
     if (scheduler_.n_running() + scheduler_.n_waiting() > 0) step();
+    // Readers are woken behind the launch of the next step, where the device works meanwhile.
+    if (!backend_.runs_ahead() || scheduler_.n_running() + scheduler_.n_waiting() == 0) send();
     publish_stats();
   }
 }
@@ -127,7 +129,7 @@ void EngineLoop::drop_cancelled() {
     const bool is_cancelled = cancel_all || s->stream->cancelled() ||
                               (!s->must_fork && s->stream->choice_cancelled(s->choice));
     if (!is_cancelled) continue;
-    s->stream->push({.choice = s->choice, .finish = FinishReason::cancelled});
+    outbox_.push(s->stream, {.choice = s->choice, .finish = FinishReason::cancelled});
     leave(*s);
   }
 }
@@ -137,6 +139,7 @@ void EngineLoop::step() {
   CHECK(!step.chunks.empty());  // the oldest always finds pages
   const Batch batch = Batch::from(step);
   const Tensor rows = model_->forward(batch, cache_);
+  send();
   scheduler_.commit(step);
   ++counters_.steps;
   for (const Chunk& chunk : step.chunks) {
@@ -202,7 +205,7 @@ void EngineLoop::plan_draw(Sequence& s, int64_t row) {
 
 void EngineLoop::plan_score(Sequence& s, int position, int64_t row) {
   if (s.n_prompt_published == 0) {
-    s.stream->push({.token = s.tokens[0], .is_prompt = true});
+    outbox_.push(s.stream, {.token = s.tokens[0], .is_prompt = true});
     s.n_prompt_published = 1;
   }
   // Computed once more after a preemption, sent once.
@@ -234,10 +237,10 @@ void EngineLoop::start_other_choices(Sequence& parent, int64_t row) {
 }
 
 void EngineLoop::accept_score(Sequence& s, Sampled scored) {
-  s.stream->push({.token = scored.token,
-                  .is_prompt = true,
-                  .logprob = scored.logprob,
-                  .top = std::move(scored.top)});
+  outbox_.push(s.stream, {.token = scored.token,
+                          .is_prompt = true,
+                          .logprob = scored.logprob,
+                          .top = std::move(scored.top)});
 }
 
 void EngineLoop::accept_draw(Sequence& s, Sampled drawn) {
@@ -262,17 +265,22 @@ void EngineLoop::accept_draw(Sequence& s, Sampled drawn) {
 // A full ring cancels the stream; drop_cancelled() takes its sequences out before the next step.
 void EngineLoop::publish(Sequence& s, TokenEvent event) {
   if (event.finish != FinishReason::none) finished_.push_back(&s);
-  s.stream->push(std::move(event));
+  outbox_.push(s.stream, std::move(event));
 }
 
 void EngineLoop::leave(Sequence& s) {
   // Choices that were never started end with the first.
   const int n_ended = s.must_fork ? s.request->n : 1;
   *s.n_open -= n_ended;
-  if (*s.n_open == 0) s.stream->end();
+  if (*s.n_open == 0) outbox_.end(s.stream);
   scheduler_.finish(&s);
+  n_ended_ += n_ended;
+}
+
+void EngineLoop::send() {
+  outbox_.send();
   const std::lock_guard lock(mutex_);
-  n_open_ -= n_ended;
+  n_open_ -= std::exchange(n_ended_, 0);
   if (n_open_ == 0) idle_.notify_all();
 }
 

@@ -15,6 +15,7 @@
 #include "engine/cache/kv_cache.h"
 #include "engine/engine.h"
 #include "engine/model/gemma4.h"
+#include "engine/outbox.h"
 #include "engine/sample_batch.h"
 #include "engine/scheduler.h"
 
@@ -49,6 +50,7 @@ class EngineLoop {
   void accept_draw(Sequence& s, Sampled drawn);
   void publish(Sequence& s, TokenEvent event);
   void leave(Sequence& s);
+  void send();  // what the outbox holds, and that its choices have ended
   void publish_stats();
 
   Backend& backend_;
@@ -59,6 +61,8 @@ class EngineLoop {
   SampleBatch draws_;                      // of the rows whose logits are there
   std::vector<Sequence*> without_answer_;  // prompts of these rows that are only scored
   std::vector<Sequence*> finished_;        // in this step
+  Outbox outbox_;
+  int n_ended_ = 0;  // choices whose end is not sent yet
 
   // --- the door ---
   mutable std::mutex mutex_;

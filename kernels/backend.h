@@ -269,6 +269,10 @@ class Backend {
   // Takes about a second, with the device as idle as a benchmark will find it.
   virtual Ceilings measure_ceilings() = 0;
 
+  // Whether a verb may return before its work is done, so that the host has time of its own between
+  // two waits (sample, download).
+  virtual bool runs_ahead() const { return false; }
+
   // Whether steps of a fixed shape are worth their padding: see replay().
   virtual bool replays() const { return false; }
   // Runs body, whose verbs are called with the same tensors whenever the key is the same; only the

@@ -27,6 +27,7 @@ class CudaBackend final : public Backend {
 
   int64_t free_bytes() const override;
   Ceilings measure_ceilings() override;  // ceilings.cpp
+  bool runs_ahead() const override { return true; }
   bool replays() const override { return true; }
   void replay(const ReplayKey& key, const std::function<void()>& body) override {
     recordings_.run(key, stream_, body);

@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/outbox.h"
 #include "tests/catch.h"
 
 namespace lapidary {
@@ -28,6 +29,26 @@ std::vector<int32_t> ids(const std::vector<TokenEvent>& events) {
 }
 
 }  // namespace
+
+TEST_CASE("an outbox tells readers nothing before it is sent, and then everything in order",
+          "[engine]") {
+  auto a = std::make_shared<TokenStream>(1);
+  auto b = std::make_shared<TokenStream>(1);
+  Outbox outbox;
+  outbox.push(a, token(1));
+  outbox.push(b, token(2));
+  outbox.push(a, last(FinishReason::stop, 0, 3));
+  outbox.end(a);
+  CHECK(a->take(kNow).empty());
+  CHECK_FALSE(a->done());
+  outbox.send();
+  CHECK(ids(a->take(kNow)) == std::vector<int32_t>{1, 3});
+  CHECK(a->done());
+  CHECK(ids(b->take(kNow)) == std::vector<int32_t>{2});
+  outbox.send();  // nothing is sent twice
+  CHECK(b->take(kNow).empty());
+  CHECK_FALSE(b->done());
+}
 
 TEST_CASE("events come out whole and in order, and the stream ends after them", "[engine]") {
   TokenStream stream(1);
