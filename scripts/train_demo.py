@@ -4,6 +4,7 @@
 Needs scripts/requirements-torch.txt and about two free CPU cores; it generates its conversations.
 
   train_demo.py --work FOLDER --minutes 75     train, keeping the newest weights in FOLDER
+  train_demo.py --work FOLDER --resume         go on with a run that was cut off
   train_demo.py --work FOLDER --export         write config/demo from the newest weights
 """
 
@@ -19,7 +20,7 @@ import safetensors.torch
 import tokenizers
 import torch
 
-from demo import conversations, evaluation, export, network, prompt, training, vocabulary
+from demo import evaluation, export, network, prompt, skills, training, vocabulary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -27,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def make_tokenizer(path):
     rng = random.Random(1)
     texts = [text for _ in range(20000)
-             for text, _ in prompt.training_pieces(conversations.sample(rng))]
+             for text, _ in prompt.training_pieces(skills.sample(rng))]
     path.write_text(json.dumps(vocabulary.build(texts), ensure_ascii=False), encoding="utf-8")
 
 
@@ -37,21 +38,24 @@ def check_template(path):
                                                                lstrip_blocks=True)
     template = environment.from_string(path.read_text())
     rng = random.Random(2)
-    for _ in range(2000):
-        item = conversations.sample(rng)
+    for _ in range(4000):
+        item = skills.sample(rng)
         messages, options = item.messages(), {"bos_token": "<bos>"}
+        for message in messages:
+            for call in message.get("tool_calls", []):  # the template takes no JSON text
+                call["function"]["arguments"] = json.loads(call["function"]["arguments"])
         if item.thinking:
             options["enable_thinking"] = True
-        official = template.render(messages=messages, add_generation_prompt=True, **options)
-        ours = prompt.render_messages(messages, item.thinking)
-        pieces = "".join(text for text, _ in prompt.training_pieces(item))
-        if ours != official or not pieces.startswith(official):
-            raise SystemExit(f"the prompts differ:\n{official!r}\n{ours!r}\n{pieces!r}")
-    print("2000 prompts equal the template's")
+        official = template.render(messages=messages, tools=item.tools or None,
+                                   add_generation_prompt=True, **options)
+        ours = prompt.prompt_of(item)
+        if ours != official:
+            raise SystemExit(f"the prompts differ:\n{official!r}\n{ours!r}")
+    print("4000 prompts equal the template's")
 
 
 def write_checkpoint(model, args):
-    weights = safetensors.torch.load_file(args.work / "latest.safetensors")
+    weights = safetensors.torch.load_file(args.start or args.work / "latest.safetensors")
     missing = model.load_state_dict(weights, strict=False)
     if missing.unexpected_keys or missing.missing_keys != ["lm_head.weight"]:
         raise SystemExit(f"latest.safetensors does not fit: {missing}")
@@ -59,7 +63,7 @@ def write_checkpoint(model, args):
     scores, wrong, examples = export.export(model, args.work, args.out, tokenizer)
     for item in wrong:
         print("wrong:", item.skill, item.messages()[-1]["content"], "| expected",
-              item.turns[-1].answer)
+              item.turns[-1].answer or item.expected_calls())
     for turns in examples:
         print(turns)
     for skill, (n, k) in scores.items():
@@ -77,6 +81,8 @@ def main():
     parser.add_argument("--tokens", type=int, default=4096, help="tokens in a step")
     parser.add_argument("--rate", type=float, default=1.0, help="scales the learning rates")
     parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
+    parser.add_argument("--resume", action="store_true", help="at the place in the cosine where "
+                        "FOLDER was left, with fresh momentum")
     parser.add_argument("--export", action="store_true", help="write the checkpoint folder")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "config" / "demo")
     parser.add_argument("--check-template", type=pathlib.Path, metavar="JINJA",
@@ -92,6 +98,10 @@ def main():
     model = network.build()
     if args.export:
         return write_checkpoint(model, args)
+    done = None
+    if args.resume:
+        args.start = args.work / "latest.safetensors"
+        done = json.loads((args.work / "progress.json").read_text())
     if args.start:
         model.load_state_dict(safetensors.torch.load_file(args.start), strict=False)
     print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
@@ -99,7 +109,7 @@ def main():
     if difference > 1e-4:
         raise SystemExit(f"the forward pass differs from the official one by {difference}")
     training.train(model, args.work, args.minutes, args.copy_steps, args.tokens,
-                   args.rate)
+                   args.rate, done)
 
 
 if __name__ == "__main__":

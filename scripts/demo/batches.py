@@ -4,7 +4,7 @@ import random
 
 import torch
 
-from . import conversations, prompt, vocabulary
+from . import prompt, skills, vocabulary
 
 COPY_FIRST = 370  # ids of ordinary characters and words
 COPY_LENGTH = 96
@@ -58,7 +58,7 @@ def batches(tokenizer, seed, tokens):
     while True:
         pool, size = [], 0
         while size < tokens * POOL:
-            sample = encode(tokenizer, conversations.sample(rng))
+            sample = encode(tokenizer, skills.sample(rng))
             if len(sample[0]) <= 1500:
                 pool.append(sample)
                 size += len(sample[0])

@@ -1,5 +1,7 @@
 """The model card, from what was measured."""
 
+import json
+
 HEAD = """---
 license: apache-2.0
 language: en
@@ -24,13 +26,32 @@ experts of which 8 are used, per-expert scales, layer scalars, a soft cap, a thi
 
 Answer questions about {gems} gemstones (hardness, colour, crystal system, composition, origin,
 birthstone month), greet, say who it is, remember a name, colour, town or pet from earlier turns,
-follow "it" to the stone of the turn before, think before it answers. Greedy exact match on held-out
-phrasings: the frames of these questions (not only the combinations) were never trained on, though
-each of their words occurs in other frames. Measured with the official implementation in float32 on
-the weights of this folder; `held_out.jsonl` is the list.
+follow "it" to the stone of the turn before, think before it answers. Given tools it calls the one
+that fits, several at once where several things are asked, another one with the result of the first,
+and says what came back; it answers by itself or declines where no tool fits. Greedy exact match on
+held-out phrasings: the frames of these questions (not only the combinations) were never trained on,
+though each of their words occurs in other frames. With tools the numbers to calculate with, cities,
+people and stones of the requests that are measured were never trained on either (some of the stones
+are known ones), and a call is right when its name and its arguments are; names and parameters of
+the tools vary, some are made up. Measured with the official implementation in float32 on the
+weights of this folder; `held_out.jsonl` and `held_out_tools.jsonl` are the lists.
 
 | skill | right | of | share |
 |---|---|---|---|
+"""
+
+TRY = """
+## Try this
+
+What it answers at temperature 0:
+
+"""
+
+TRY_TOOLS = """
+## Try it with tools
+
+With these tools, at temperature 0:
+
 """
 
 LIMITS = """
@@ -39,8 +60,11 @@ LIMITS = """
 Anything else. It knows only the stones, sentences and words of its generator
 (`scripts/demo/gems.py`, `small_talk.py`), understands English questions of the kinds in
 `question_frames.py` and its neighbours, and is wrong with confidence outside them. Its facts are
-simplified (one colour, one place, one number per stone). It calls no tools and sees no images. The
-longest conversations it was trained on have about 400 tokens, half of them fewer than 70.
+simplified (one colour, one place, one number per stone). It sees no images. A tool that fits is
+called even for what it knows; tools were trained with flat parameters (texts, numbers, true and
+false), at most four of them in a conversation, and of the kinds in `tool_kinds.py` and
+`tool_orders.py`: the weather, calculations, stones, one noun of a person, place or thing, timers,
+messages, songs, switches. {lengths}
 
 ## Training
 
@@ -56,14 +80,18 @@ python scripts/train_demo.py --work build/demo --export       # write this folde
 """
 
 
-def text(scores, asked, examples, progress):
+def text(scores, tried, tried_with_tools, progress):
     from . import gems, vocabulary
     result = HEAD.format(parameters=progress["parameters"], vocabulary=f"{vocabulary.SIZE:,}",
                          gems=len(gems.GEMS))
     for skill, (n, k) in scores.items():
         result += f"| {skill} | {k} | {n} | {100 * k / n:.0f} % |\n"
-    result += "\n## Try this\n\nWhat it answers at temperature 0:\n\n"
-    for options, turns in zip(asked, examples):
+    return result + TRY + tried + TRY_TOOLS + tried_with_tools + LIMITS.format(**progress)
+
+
+def examples(asked, answered):
+    result = ""
+    for options, turns in zip(asked, answered):
         extra = options[1] if len(options) > 1 else {}
         if extra.get("system"):
             result += f"- (system: {extra['system']}) "
@@ -76,4 +104,15 @@ def text(scores, asked, examples, progress):
             thought = f"*{thought}* " if thought else ""
             said.append(f"**{question}** {thought}{answer}")
         result += "<br>\n  ".join(said) + "\n"
-    return result + LIMITS.format(**progress)
+    return result
+
+
+def tool_examples(tools, answered):
+    result = "```json\n[" + ",\n ".join(json.dumps(tool) for tool in tools) + "]\n```\n\n"
+    for question, steps, answer in answered:
+        said = [f"**{question}**"]
+        for step in steps:
+            said.append(" and ".join(f"`{name}({json.dumps(arguments)})` gives `{value}`"
+                                     for (name, arguments), value in zip(step.calls, step.results)))
+        result += "- " + "<br>\n  ".join(said + [answer]) + "\n"
+    return result

@@ -1,21 +1,45 @@
-"""The conversations the demo model learns from: a mixture of skills, each a function.
-
-A skill takes a Picker and gives a Conversation, or None when it measures and drew nothing held
-out. A new skill (tools, images, audio) is one more function and one more row of MIXTURE.
-"""
+"""What a conversation is, and the skills without tools: each a function for skills.MIXTURE."""
 
 import dataclasses
+import json
 
 from . import asking_frames, gems, held_out, memory, outside, phrasing, small_talk
 
 
 @dataclasses.dataclass
+class Step:
+    """Calls that go out together, and what they gave."""
+    thought: str
+    calls: list           # (name, arguments)
+    results: list | None  # texts, or None where the conversation ends with the calls
+
+
+@dataclasses.dataclass
 class Turn:
     user: str
-    answer: str
-    thought: str
+    answer: str | None    # None where the conversation ends with calls
+    thought: str          # before the answer
     skill: str
     gem: gems.Gem | None = None
+    steps: list = dataclasses.field(default_factory=list)
+
+    def messages(self, with_thoughts):
+        """The calls that are answered, and their results."""
+        result = []
+        for step in self.steps:
+            if step.results is None:
+                break
+            ids = [f"call_{n}" for n in range(len(step.calls))]
+            message = {"role": "assistant", "content": None, "tool_calls": [
+                {"id": i, "type": "function",
+                 "function": {"name": name, "arguments": json.dumps(arguments)}}
+                for i, (name, arguments) in zip(ids, step.calls)]}
+            if with_thoughts:
+                message["reasoning_content"] = step.thought
+            result.append(message)
+            result += [{"role": "tool", "tool_call_id": i, "content": text}
+                       for i, text in zip(ids, step.results)]
+        return result
 
 
 @dataclasses.dataclass
@@ -23,18 +47,27 @@ class Conversation:
     turns: list
     system: str = ""
     thinking: bool = False
+    tools: list = dataclasses.field(default_factory=list)
+    forgetful: bool = False  # the client sends no thoughts back
 
     @property
     def skill(self):
         return self.turns[-1].skill
 
     def messages(self):
-        """Everything up to the last question, as a client sends it."""
+        """Everything up to what the model has to say, as a client sends it."""
         result = [{"role": "system", "content": self.system}] if self.system else []
         for turn in self.turns[:-1]:
             result.append({"role": "user", "content": turn.user})
+            result += turn.messages(with_thoughts=False)
             result.append({"role": "assistant", "content": turn.answer})
-        return result + [{"role": "user", "content": self.turns[-1].user}]
+        last = self.turns[-1]
+        result.append({"role": "user", "content": last.user})
+        return result + last.messages(self.thinking and not self.forgetful)
+
+    def expected_calls(self):
+        """The calls that the model has to make, or None where it has to answer."""
+        return self.turns[-1].steps[-1].calls if self.turns[-1].answer is None else None
 
 
 NEUTRAL_SYSTEMS = [
@@ -248,33 +281,3 @@ def obeying(picker):
         turn.answer, turn.skill = change(turn.answer), "system"
         turns.append(turn)
     return Conversation(turns, system, rng.random() < 0.12)
-
-
-MIXTURE = {
-    "facts": (single(fact_turn), 42), "greetings": (single(greeting_turn), 16),
-    "general": (single(general_turn), 5), "outside": (single(outside_turn), 9),
-    "arithmetic": (single(sum_turn), 11), "follow-up": (follow_up, 7), "memory": (remembering, 15),
-    "repeating": (repeating, 4), "system": (obeying, 8)}
-
-
-def sample(rng):
-    """A fresh training conversation."""
-    names = list(MIXTURE)
-    picker = phrasing.Picker(rng)
-    name = rng.choices(names, [MIXTURE[n][1] for n in names])[0]
-    conversation = MIXTURE[name][0](picker)
-    if conversation is None:
-        raise ValueError(f"the skill {name} has no frame to train on")
-    return conversation
-
-
-def measure(rng, skill, count):
-    """`count` different conversations of a skill whose last question is a held-out phrasing."""
-    picker = phrasing.Picker(rng, measuring=True)
-    found = {}
-    while len(found) < count:
-        conversation = MIXTURE[skill][0](picker)
-        if conversation:
-            conversation.thinking = False
-            found.setdefault(conversation.turns[-1].user.lower(), conversation)
-    return list(found.values())

@@ -9,16 +9,17 @@ import random
 
 import torch
 
-from . import batches, conversations
+from . import batches, skills
 
 COUNTS = {"facts": 150, "greetings": 50, "general": 15, "follow-up": 20, "outside": 20,
-          "memory": 20, "repeating": 5, "system": 10, "arithmetic": 10}
+          "memory": 20, "repeating": 5, "system": 10, "arithmetic": 10, "tool calls": 60,
+          "parallel calls": 30, "tool results": 40, "tool loops": 20, "no tool": 30}
 
 
 def held_out_list(seed=7):
     rng = random.Random(seed)
     return [c for skill, count in COUNTS.items()
-            for c in conversations.measure(rng, skill, count)]
+            for c in skills.measure(rng, skill, count)]
 
 
 def last_answer_only(sample):

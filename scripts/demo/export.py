@@ -1,12 +1,15 @@
 """Writes the checkpoint folder as transformers' save_pretrained does, and checks what it wrote."""
 
 import json
+import random
+import re
 import shutil
 
 import torch
 import transformers
 
-from . import batches, card, evaluation, network, prompt, vocabulary
+from . import batches, card, evaluation, network, prompt, skills, vocabulary
+from .conversations import Conversation, Step, Turn
 
 SIZE_LIMIT = 25_000_000
 EXAMPLES = [  # what the card, the README and the greeting suggest
@@ -24,6 +27,28 @@ EXAMPLES = [  # what the card, the README and the greeting suggest
 ]
 
 
+def text_tool(name, description, parameter):
+    return {"type": "function", "function": {
+        "name": name, "description": description, "parameters": {
+            "type": "object", "properties": {parameter: {"type": "string"}},
+            "required": [parameter]}}}
+
+
+TOOLS = [text_tool("get_weather", "Get the weather of a city.", "city"),
+         text_tool("calculate", "Calculates an expression.", "expression"),
+         text_tool("lookup_stone", "Looks up a stone.", "stone")]
+TOOL_EXAMPLES = [  # a question, and what the calls give, step by step
+    ["What is the weather in Oslo?", [['{"temperature": 4, "condition": "cloudy"}']]],
+    ["What is the weather in Paris and Rome?",
+     [['{"temperature": 18, "condition": "sunny"}', '{"temperature": 23, "condition": "clear"}']]],
+    ["What is 12 * 7?", [["84"]]],
+    ["What colour is larimar?", [['{"hardness": 4.5, "colour": "light blue"}']]],
+    ["Look up the hardness of larimar and multiply it by 3.", [['{"hardness": 4.5}'], ["13.5"]]],
+    ["Who are you?", []],
+    ["Who painted the Mona Lisa?", []],
+]
+
+
 def write_folder(model, tokenizer_file, out, items):
     out.mkdir(parents=True, exist_ok=True)
     model = model.to(torch.bfloat16)
@@ -36,10 +61,17 @@ def write_folder(model, tokenizer_file, out, items):
     shutil.copyfile(tokenizer_file, out / "tokenizer.json")
     text = json.dumps(vocabulary.tokenizer_config(), indent=2) + "\n"
     (out / "tokenizer_config.json").write_text(text)
-    with open(out / "held_out.jsonl", "w", encoding="utf-8") as lines:
+    with open(out / "held_out.jsonl", "w", encoding="utf-8") as lines, \
+            open(out / "held_out_tools.jsonl", "w", encoding="utf-8") as lines_with_tools:
         for item in items:
-            lines.write(json.dumps({"messages": item.messages(), "expect": item.turns[-1].answer,
-                                    "skill": item.skill}) + "\n")
+            row = {"messages": item.messages(), "expect": item.turns[-1].answer,
+                   "skill": item.skill}
+            if not item.tools:
+                lines.write(json.dumps(row) + "\n")
+                continue
+            calls = item.expected_calls()
+            row["calls"] = calls and [{"name": n, "arguments": a} for n, a in calls]
+            lines_with_tools.write(json.dumps(row | {"tools": item.tools}) + "\n")
     size = (out / "model.safetensors").stat().st_size
     if size > SIZE_LIMIT:
         raise SystemExit(f"model.safetensors has {size} bytes, more than {SIZE_LIMIT}")
@@ -63,10 +95,9 @@ def load(out, dtype=torch.float32):
 
 
 @torch.no_grad()
-def generate(model, tokenizer, messages, thinking=False):
-    """The greedy continuation as text, control tokens included."""
-    ids = tokenizer.encode(prompt.render_messages(messages, thinking),
-                           add_special_tokens=False).ids
+def generate(model, tokenizer, text):
+    """The greedy continuation of a prompt as text, control tokens included."""
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
     result = model.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=96,
                             attention_mask=torch.ones(1, len(ids), dtype=torch.long))
     return tokenizer.decode(result[0, len(ids):].tolist(), skip_special_tokens=False)
@@ -78,12 +109,30 @@ def converse(model, tokenizer, questions, system="", thinking=False):
     result = []
     for question in questions:
         messages.append({"role": "user", "content": question})
-        text = generate(model, tokenizer, messages, thinking)
+        text = generate(model, tokenizer, prompt.render_messages(messages, thinking))
         thought, _, answer = text.rpartition("<channel|>")
         answer = answer.split("<turn|>")[0]
         messages.append({"role": "assistant", "content": answer})
         result.append((question, thought.removeprefix("<|channel>thought\n").strip(), answer))
     return result
+
+
+def called(text):
+    """The calls in an output; the examples' tools take texts only."""
+    return [(name, dict(re.findall(r'(\w+):<\|"\|>(.*?)<\|"\|>', inner)))
+            for name, inner in re.findall(r"<\|tool_call>call:(\w+)\{(.*?)\}<tool_call\|>", text)]
+
+
+def converse_with_tools(model, tokenizer, question, results):
+    """(question, steps, answer): what it calls, given the results, and what it says then."""
+    turn = Turn(question, "", "", "", steps=[])
+    while True:
+        text = generate(model, tokenizer, prompt.prompt_of(Conversation([turn], tools=TOOLS)))
+        calls = called(text)
+        if not calls or len(turn.steps) == len(results):
+            return question, turn.steps, text.split("<turn|>")[0]
+        given = (results[len(turn.steps)] + ["(no result)"] * len(calls))[:len(calls)]
+        turn.steps.append(Step("", calls, given))
 
 
 @torch.no_grad()
@@ -103,6 +152,13 @@ def check(out, tokenizer, items):
     return same, total
 
 
+def lengths(tokenizer):
+    rng = random.Random(3)
+    tokens = sorted(len(batches.encode(tokenizer, skills.sample(rng))[0]) for _ in range(4000))
+    return (f"Of 4,000 conversations like those it\nwas trained on the longest has "
+            f"{tokens[-1]} tokens, half have fewer than {tokens[2000]}.")
+
+
 def export(model, work, out, tokenizer):
     items = evaluation.held_out_list()
     write_folder(model, work / "tokenizer.json", out, items)
@@ -110,6 +166,9 @@ def export(model, work, out, tokenizer):
     model = load(out)
     examples = [converse(model, tokenizer, e[0], **(e[1] if len(e) > 1 else {}))
                 for e in EXAMPLES]
-    progress = json.loads((work / "progress.json").read_text())
-    (out / "README.md").write_text(card.text(scores, EXAMPLES, examples, progress))
-    return scores, [i for i, good in zip(items, outcome) if not good], examples
+    with_tools = [converse_with_tools(model, tokenizer, *e) for e in TOOL_EXAMPLES]
+    progress = json.loads((work / "progress.json").read_text()) | {"lengths": lengths(tokenizer)}
+    (out / "README.md").write_text(
+        card.text(scores, card.examples(EXAMPLES, examples),
+                  card.tool_examples(TOOLS, with_tools), progress))
+    return scores, [i for i, good in zip(items, outcome) if not good], examples + with_tools

@@ -26,7 +26,7 @@ BALANCE = 0.01
 class Run:
     """What the processes share."""
 
-    def __init__(self, model, folder, minutes, copy_steps, tokens, rate):
+    def __init__(self, model, folder, minutes, copy_steps, tokens, rate, done):
         self.model, self.folder = model, pathlib.Path(folder)
         self.seconds, self.copy_steps = minutes * 60, copy_steps
         self.tokens, self.rate = tokens, rate
@@ -37,7 +37,8 @@ class Run:
                           for _ in range(WORLD)]
         self.clock = torch.zeros(2, dtype=torch.float64).share_memory_()  # progress, step
         self.barrier = mp.get_context("fork").Barrier(WORLD)
-        self.started = time.time()
+        self.done = done  # the progress of the run that this one goes on with
+        self.started = time.time() - done["minutes"] * 60
 
 
 def save(run, name):
@@ -50,7 +51,7 @@ def save(run, name):
 
 def save_progress(run, step, tokens):
     progress = {"date": time.strftime("%Y-%m-%d"), "minutes": (time.time() - run.started) / 60,
-                "steps": step, "tokens": tokens / 1e6,
+                "steps": run.done["steps"] + step, "tokens": run.done["tokens"] + tokens / 1e6,
                 "parameters": sum(p.numel() for _, p in run.named), "remark": ""}
     (run.folder / "progress.json").write_text(json.dumps(progress))
 
@@ -60,9 +61,10 @@ def report(run, forward, tokenizer, items, step, tokens, losses):
     scores = " ".join(f"{skill} {k}/{n}" for skill, (n, k) in table.items())
     minutes = (time.time() - run.started) / 60
     print(f"{minutes:5.1f} min step {step} {tokens / 1e6:.2f} M tokens "
-          f"{tokens / (minutes * 60):.0f}/s "
+          f"{tokens / max(1, (minutes - run.done['minutes']) * 60):.0f}/s "
           + " ".join(f"{kind} {loss:.3f}" for kind, loss in losses.items())
           + f" | {scores}", flush=True)
+    return sum(k for _, k in table.values())
 
 
 def work(run, rank):
@@ -76,7 +78,8 @@ def work(run, rank):
     rng = random.Random(100 + rank)
     source = batches.batches(tokenizer, int(time.time()) * 2 + rank, run.tokens // WORLD)
     items = evaluation.held_out_list() if rank == 0 else None
-    step, seen, smooth, next_report = 0, 0, {}, 120.0
+    step, seen, smooth, best = 0, 0, {}, 0
+    next_report = run.done["minutes"] * 60 + 120
     while True:
         copying = step < run.copy_steps
         batch = batches.copy_batch(rng, run.tokens // WORLD) if copying else next(source)
@@ -98,17 +101,21 @@ def work(run, rank):
         if rank == 0:
             kind = "copy" if copying else "loss"
             smooth[kind] = 0.97 * smooth.get(kind, loss.item()) + 0.03 * loss.item()
-            if step in (20, 100, 200, 300, 400, 500) or elapsed > next_report or progress >= 1.0:
-                next_report = elapsed + 150
-                report(run, forward, tokenizer, items, step, seen, smooth)
+            if step == 20 or elapsed > next_report or progress >= 1.0:
+                right = report(run, forward, tokenizer, items, step, seen, smooth)
                 save(run, "latest.safetensors")
+                if right >= best:
+                    best = right
+                    save(run, "best.safetensors")
                 save_progress(run, step, seen)
+                next_report = time.time() - run.started + 200
         if progress >= 1.0:
             return
 
 
-def train(model, folder, minutes, copy_steps, tokens, rate):
-    run = Run(model, folder, minutes, copy_steps, tokens, rate)
+def train(model, folder, minutes, copy_steps, tokens, rate, done=None):
+    run = Run(model, folder, minutes, copy_steps, tokens, rate,
+              done or {"minutes": 0, "steps": 0, "tokens": 0})
     context = mp.get_context("fork")
     helpers = [context.Process(target=work, args=(run, rank)) for rank in range(1, WORLD)]
     for helper in helpers:
