@@ -37,6 +37,7 @@ struct ServeConfig {
   std::string load_format = "auto";    // auto, safetensors, dummy
   int64_t threads = 0;                 // compute threads; 0: one a physical core
   std::string cpu_isa = "auto";        // auto, generic, avx2, avx512, avx512bf16, neon
+  std::string cuda_path = "portable";  // portable, hopper
 
   std::string generation_config = "auto";  // auto: the checkpoint's; none; or a folder
   std::optional<int64_t> seed;             // of requests without one; none: random for each

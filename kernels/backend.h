@@ -245,10 +245,15 @@ struct KernelPath {
   std::string source;  // file below kernels/
 };
 
+// Which of two kernels the CUDA backend takes where there is one for Hopper's own instructions.
+// portable: the one that runs on all GPUs, until a measurement shows the other right and faster.
+enum class CudaPath : uint8_t { portable, hopper };
+
 struct BackendOptions {
   DType compute = DType::bf16;  // bf16 or f32
   int n_threads = 0;            // 0: one a physical core this process may use
   std::string isa;              // "", or one of cpu: avx2, avx512, avx512bf16, neon, generic
+  CudaPath cuda_path = CudaPath::portable;
 };
 
 class Backend {

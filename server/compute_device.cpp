@@ -36,6 +36,9 @@ std::unique_ptr<Backend> open_backend(const ServeConfig& config, const ModelConf
   if (is_cuda && (config.threads != 0 || config.cpu_isa != "auto")) {
     throw StartupError("--threads and --cpu-isa are for --device cpu; leave them out.");
   }
+  if (!is_cuda && options.cuda_path == CudaPath::hopper) {
+    throw StartupError("--cuda-path hopper is for --device cuda on a Hopper GPU; leave it out.");
+  }
   check_types(is_cuda, options.compute, kv);
   try {
     return is_cuda ? make_cuda_backend(options) : make_cpu_backend(options);

@@ -41,7 +41,8 @@ ModelConfig load_model_config(const ServeConfig& config, const std::filesystem::
 BackendOptions backend_options(const ServeConfig& config, const ModelConfig& model) {
   return {.compute = compute_dtype(config, model),
           .n_threads = static_cast<int>(config.threads),
-          .isa = config.cpu_isa == "auto" ? "" : config.cpu_isa};
+          .isa = config.cpu_isa == "auto" ? "" : config.cpu_isa,
+          .cuda_path = config.cuda_path == "hopper" ? CudaPath::hopper : CudaPath::portable};
 }
 
 DType stored_dtype(const ServeConfig& config, const ModelConfig& model) {

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/hopper.h"
 #include "kernels/cuda/pack.h"
 
 namespace lapidary {
@@ -41,6 +42,25 @@ std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
 namespace cuda {
 namespace {
 
+// Throws why this device or build cannot run the kernels for Hopper.
+void check_hopper() {
+  constexpr int kHopper = 9;  // major compute capability; later ones lack wgmma
+  cudaDeviceProp device;
+  CUDA_CHECK(cudaGetDeviceProperties(&device, 0));
+  std::string reason;
+  if (device.major != kHopper) {
+    reason = std::string(device.name) + " has compute capability " + std::to_string(device.major) +
+             "." + std::to_string(device.minor) + ", 9.0 is needed";
+  } else if (!has_hopper_kernels()) {
+    reason = "this build has no kernels for sm_90a";
+  } else if (!has_tensor_maps()) {
+    reason = "the driver knows no tensor maps";
+  }
+  if (reason.empty()) return;
+  throw std::runtime_error("The hopper kernels cannot run here (" + reason +
+                           "): use --cuda-path portable.");
+}
+
 // The number of multiprocessors of the first device; or throws why it cannot be used.
 int open_device(const BackendOptions& options) {
   if (options.compute != DType::bf16) {
@@ -54,6 +74,7 @@ int open_device(const BackendOptions& options) {
     throw std::runtime_error("No GPU can be used (" + reason + "): use --device cpu.");
   }
   CUDA_CHECK(cudaSetDevice(0));
+  if (options.cuda_path == CudaPath::hopper) check_hopper();
   int n = 0;
   CUDA_CHECK(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0));
   return n;
@@ -68,7 +89,7 @@ void cuda_failed(const char* file, int line, const char* call, cudaError_t error
 }
 
 CudaBackend::CudaBackend(const BackendOptions& options)
-    : n_multiprocessors_(open_device(options)) {
+    : n_multiprocessors_(open_device(options)), path_(options.cuda_path) {
   CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
   staging_ = std::make_unique<Staging>(stream_);
 }

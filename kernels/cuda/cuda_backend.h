@@ -68,7 +68,10 @@ class CudaBackend final : public Backend {
   void moe_ffn(const MoeFfnArgs& args) override;
 
  private:
+  bool is_hopper() const { return path_ == CudaPath::hopper; }
+
   int n_multiprocessors_ = 0;
+  CudaPath path_ = CudaPath::portable;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Staging> staging_;
   Gemm gemm_;

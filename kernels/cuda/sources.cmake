@@ -17,5 +17,11 @@ set(cuda_sources
   sample_long.cu
   sample_select.cu
   staging.cpp
+  tensor_map.cpp
   workspace.cpp
+)
+
+# What is written for Hopper's own instructions, compiled for sm_90a alone.
+set(hopper_sources
+  hopper.cpp
 )

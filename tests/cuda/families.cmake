@@ -7,3 +7,7 @@ set(cuda_moe_sources moe_test.cpp)
 set(cuda_attention_sources attention_test.cpp qkv_test.cpp)
 set(cuda_sample_sources sample_test.cpp)
 set(cuda_ptx_sources ptx_test.cu fp8_test.cu)
+
+# Of what is compiled for sm_90a alone.
+set(hopper_test_families hopper)
+set(cuda_hopper_sources ptx_hopper_test.cu)

@@ -4,7 +4,6 @@
 #include <bit>
 #include <cstdio>
 #include <cstdlib>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -12,8 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/cuda_on_cpu/async_copies.h"
+#include "tests/cuda_on_cpu/background.h"
 #include "tests/cuda_on_cpu/context_switch.h"
+#include "tests/cuda_on_cpu/mbarrier.h"
+#include "tests/cuda_on_cpu/proxies.h"
 #include "tests/cuda_on_cpu/static_shared.h"
+#include "tests/cuda_on_cpu/warpgroup.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -35,23 +39,6 @@ constexpr unsigned kMaxPassesOfYields = 1U << 20;
 
 enum class State : uint8_t { running, in_collective, at_barrier, exited };
 
-struct AsyncCopy {
-  void* to;
-  const void* from;
-  int n, n_read;
-
-  // It may happen at any time between its begin and its end.
-  void note() const {
-    note_read(from, static_cast<size_t>(n_read));
-    note_write(to, static_cast<size_t>(n));
-  }
-  void land() const {
-    note();
-    std::memcpy(to, from, static_cast<size_t>(n_read));
-    std::memset(static_cast<char*>(to) + n_read, 0, static_cast<size_t>(n - n_read));
-  }
-};
-
 [[noreturn]] void fiber_main();
 
 struct Fiber {
@@ -63,8 +50,6 @@ struct Fiber {
   unsigned n_barriers = 0;  // arrived at
   int barrier = 0;          // the last one, and what it gave
   int barrier_sum = 0;
-  std::vector<AsyncCopy> open_copies;
-  std::deque<std::vector<AsyncCopy>> copy_groups;
 
   unsigned lane() const { return number % 32; }
 };
@@ -104,12 +89,13 @@ struct Block {
   // Who can run: in this pass, in the order of its end, and in the next one.
   std::vector<Fiber*> now, next;
   unsigned n_threads = 0, n_live = 0;
-  bool any_progress = false;  // in this pass, other than by yield()
+  bool any_progress = false;  // in this pass, other than by yield() and poll()
+  bool any_yield = false;     // in this pass: somebody waits for memory
   unsigned n_idle_passes = 0;
   Fiber* current = nullptr;
   Context host;
   Meeting start, end;  // of the host with all threads
-  void* dynamic_shared = nullptr;
+  std::span<char> dynamic_shared;
   const std::function<void()>* thread = nullptr;
   uint64_t random = 0;
 
@@ -155,9 +141,15 @@ void make_ready(Fiber& fiber) {
 // The threads that became ready during the last pass, taken from the back of `now`.
 void begin_pass() {
   if (block.next.empty()) deadlock();
-  block.n_idle_passes = block.any_progress ? 0 : block.n_idle_passes + 1;
-  require(block.n_idle_passes < kMaxPassesOfYields, "threads wait for memory that nobody writes");
-  block.any_progress = false;
+  // Where everybody waits, what is under way beside the threads must come now.
+  if (block.any_progress || advance_background()) {
+    block.n_idle_passes = 0;
+  } else {
+    if (!block.any_yield) deadlock();
+    ++block.n_idle_passes;
+    require(block.n_idle_passes < kMaxPassesOfYields, "threads wait for memory that nobody writes");
+  }
+  block.any_progress = block.any_yield = false;
   block.now.swap(block.next);
   if (present.seed == 0) std::reverse(block.now.begin(), block.now.end());
   if (present.seed <= 1) return;
@@ -200,8 +192,6 @@ void exit_thread() {
   warp.any_exited = true;
   warp.live &= ~(1U << me.lane());
   me.state = State::exited;
-  me.open_copies.clear();
-  me.copy_groups.clear();
   --block.n_live;
   block.any_progress = true;
 }
@@ -274,22 +264,23 @@ void start_threads() {
 }
 
 // Exactly as large as the launch says, so that the address sanitizer sees the first byte beyond.
+// Aligned to 128 bytes and no more, as DYNAMIC_SHARED promises.
 class DynamicShared {
  public:
   explicit DynamicShared(size_t bytes) : bytes_(bytes) {
-    void* data = nullptr;
-    if (posix_memalign(&data, 128, std::max<size_t>(bytes + kGuardBytes, 1)) != 0) {
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 1024, kDynamicSharedOffset + bytes + kGuardBytes) != 0) {
       throw std::bad_alloc();
     }
-    data_.reset(static_cast<unsigned char*>(data));
-    std::memset(data_.get() + bytes, kGuard, kGuardBytes);
+    memory_.reset(static_cast<unsigned char*>(memory));
+    std::memset(data() + bytes, kGuard, kGuardBytes);
   }
 
-  void* data() const { return data_.get(); }
-  void poison() { std::memset(data_.get(), 0xff, bytes_); }
+  std::span<char> bytes() const { return {reinterpret_cast<char*>(data()), bytes_}; }
+  void poison() { std::memset(data(), 0xff, bytes_); }
   void check_guard() const {
     for (size_t i = 0; i < kGuardBytes; ++i) {
-      require(data_.get()[bytes_ + i] == kGuard, "shared memory was written beyond its end");
+      require(data()[bytes_ + i] == kGuard, "shared memory was written beyond its end");
     }
   }
 
@@ -298,16 +289,25 @@ class DynamicShared {
     void operator()(unsigned char* p) const { std::free(p); }
   };
 
+  unsigned char* data() const { return memory_.get() + kDynamicSharedOffset; }
+
   size_t bytes_;
-  std::unique_ptr<unsigned char, Free> data_;
+  std::unique_ptr<unsigned char, Free> memory_;
 };
 
 void run_block() {
   start_threads();
+  begin_background();
+  begin_async_copies(block.n_threads);
+  begin_mbarriers();
+  begin_proxies();
+  begin_warpgroups(block.n_threads);
   block.start.arrive();
   resume(block.host, next_ready());
   block.end.leave();
   block.current = nullptr;
+  end_background();
+  end_warpgroups();
 }
 
 // The block that runs as number i of n in the schedule's order: a permutation.
@@ -335,11 +335,23 @@ void fail(const char* what) {
   std::abort();
 }
 
-void* dynamic_shared() { return block.dynamic_shared; }
+void* dynamic_shared() { return block.dynamic_shared.data(); }
+std::span<char> dynamic_shared_bytes() { return block.dynamic_shared; }
 
-void yield() {
+void poll(const char* what) {
+  block.current->waits_in = what;
   make_ready(*block.current);
   suspend();
+}
+void yield() {
+  block.any_yield = true;
+  poll("a loop on memory");
+}
+void note_progress() { block.any_progress = true; }
+
+uint64_t choose(uint64_t n) {
+  if (present.seed <= 1) return present.seed == 0 ? 0 : n - 1;
+  return block.next_random(n);
 }
 
 int barrier(const char* op, int id, unsigned n_threads, int value) {
@@ -373,6 +385,7 @@ int barrier(const char* op, int id, unsigned n_threads, int value) {
 }
 
 unsigned lane_number() { return block.current->lane(); }
+unsigned thread_number() { return block.current->number; }
 
 void** arrive(const char* op, unsigned mask, void* arguments) {
   Fiber& me = *block.current;
@@ -434,36 +447,6 @@ void fence() {
   all.leave();
 }
 
-void async_copy(void* shared, const void* global, int n, int n_read) {
-  const auto misaligned = [n](const void* p) {
-    return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(n) != 0;
-  };
-  require(!misaligned(shared) && !misaligned(global),
-          "an asynchronous copy's address is not aligned to its size");
-  require(n_read >= 0 && n_read <= n, "an asynchronous copy reads more than it writes");
-  const AsyncCopy copy{shared, global, n, n_read};
-  if (present.late_copies) {
-    copy.note();
-    block.current->open_copies.push_back(copy);
-  } else {
-    copy.land();
-  }
-}
-
-void async_commit() {
-  Fiber& me = *block.current;
-  me.copy_groups.push_back(std::move(me.open_copies));
-  me.open_copies.clear();
-}
-
-void async_wait(int n_pending) {
-  Fiber& me = *block.current;
-  while (me.copy_groups.size() > static_cast<size_t>(n_pending)) {
-    for (const AsyncCopy& copy : me.copy_groups.front()) copy.land();
-    me.copy_groups.pop_front();
-  }
-}
-
 void run_grid(dim3 grid, dim3 block_shape, size_t shared_bytes,
               const std::function<void()>& thread) {
   const std::lock_guard lock(one_grid_at_a_time);
@@ -471,7 +454,7 @@ void run_grid(dim3 grid, dim3 block_shape, size_t shared_bytes,
   gridDim = grid;
   blockDim = block_shape;
   block.n_threads = block_shape.x * block_shape.y * block_shape.z;
-  block.dynamic_shared = shared.data();
+  block.dynamic_shared = shared.bytes();
   block.thread = &thread;
   const uint64_t n_blocks = uint64_t{grid.x} * grid.y * grid.z;
   for (uint64_t i = 0; i < n_blocks; ++i) {

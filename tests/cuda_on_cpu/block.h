@@ -1,6 +1,6 @@
 // A block of CUDA threads on the CPU: each thread a fiber, one block at a time, on the host thread
-// that launches. What kernels see of it: indices, barriers, collectives of a warp, shared memory
-// and asynchronous copies. Whatever the hardware leaves undefined (a deadlock, a mask that names an
+// that launches. What kernels see of it: indices, barriers, collectives of a warp and shared
+// memory. Whatever the hardware leaves undefined (a deadlock, a mask that names an
 // exited lane, lanes of a warp in different collectives) ends the process with a sentence that
 // names block and thread.
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <span>
 
 #include "tests/cuda_on_cpu/races.h"
 #include "tests/cuda_on_cpu/vector_types.h"
@@ -34,7 +35,8 @@ const Schedule& schedule();
 // Ends the process: "cuda_on_cpu: WHAT (block .. thread ..)".
 [[noreturn]] void fail(const char* what);
 inline void require(bool ok, const char* what) {
-  if (!ok) [[unlikely]] fail(what);
+  if (!ok) [[unlikely]]
+    fail(what);
 }
 
 inline float float_of(uint32_t bits) {
@@ -43,17 +45,27 @@ inline float float_of(uint32_t bits) {
   return x;
 }
 
-// The block's dynamic shared memory, exactly as large as the launch said, aligned to 128 bytes.
+// The block's dynamic shared memory, exactly as large as the launch said. It begins this many bytes
+// behind a multiple of 1024.
+constexpr size_t kDynamicSharedOffset = 128;
 void* dynamic_shared();
+std::span<char> dynamic_shared_bytes();
 
 // Lets the other threads run: for loops that wait for memory to change.
 void yield();
+// The same for loops that wait for `what`, which only note_progress() can have changed.
+void poll(const char* what);
+void note_progress();
+
+// Below n, by the schedule: the first, the last, or any.
+uint64_t choose(uint64_t n);
 
 // bar.sync: waits for n_threads (0: all that have not exited) at barrier `id`; the sum of
 // `value` over them.
 int barrier(const char* op, int id = 0, unsigned n_threads = 0, int value = 0);
 
 unsigned lane_number();
+unsigned thread_number();  // in the block
 
 // One operation of the lanes in `mask`. Returns null once another lane has done it for all; else
 // the 32 lanes' arguments: the caller does it, then calls release(mask).
@@ -79,11 +91,6 @@ void collective(const char* op, unsigned mask, Arguments& arguments, const Funct
 
 void sync_warp(unsigned mask);  // __syncwarp
 void fence();                   // __threadfence
-
-// cp.async: n bytes of which n_read are read and the rest become zero.
-void async_copy(void* shared, const void* global, int n, int n_read);
-void async_commit();
-void async_wait(int n_pending);
 
 // Runs `thread` for every thread of every block. Called by the runtime's streams alone.
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread);

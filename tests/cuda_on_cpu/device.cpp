@@ -119,7 +119,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->sharedMemPerBlock = kSharedBytes;
   properties->sharedMemPerBlockOptin = shared_bytes_opt_in;
   properties->multiProcessorCount = kMultiprocessors;
-  properties->major = 8;
+  properties->major = 9;
   properties->minor = 0;
   properties->l2CacheSize = 1 << 20;
   properties->warpSize = 32;

@@ -116,6 +116,12 @@ constexpr unsigned cudaHostRegisterMapped = 2;
 constexpr unsigned cudaHostRegisterReadOnly = 8;
 constexpr unsigned cudaHostAllocMapped = 2;
 
+enum cudaDriverEntryPointQueryResult {
+  cudaDriverEntryPointSuccess = 0,
+  cudaDriverEntryPointSymbolNotFound = 1,
+};
+constexpr unsigned long long cudaEnableDefault = 0;
+
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
 cudaError_t cudaGetLastError();
@@ -129,6 +135,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
+                                             unsigned long long flags,
+                                             cudaDriverEntryPointQueryResult* found);
 
 // Exactly as large as asked, so that the address sanitizer sees the first byte beyond; in other
 // builds guard bytes behind are looked at when it is freed. Filled with 0xff: every float a NaN.

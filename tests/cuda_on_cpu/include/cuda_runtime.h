@@ -21,9 +21,14 @@
 #define __shared__ \
   static __attribute__((section("cuda_on_cpu_shared_" CUDA_ON_CPU_TEXT(__COUNTER__))))
 
+#include "tests/cuda_on_cpu/async_copies.h"
 #include "tests/cuda_on_cpu/atomics.h"
 #include "tests/cuda_on_cpu/block.h"
 #include "tests/cuda_on_cpu/device_math.h"
+#include "tests/cuda_on_cpu/mbarrier.h"
+#include "tests/cuda_on_cpu/proxies.h"
 #include "tests/cuda_on_cpu/runtime_api.h"
+#include "tests/cuda_on_cpu/tensor_map.h"
 #include "tests/cuda_on_cpu/vector_types.h"
 #include "tests/cuda_on_cpu/warp.h"
+#include "tests/cuda_on_cpu/warpgroup.h"
