@@ -13,6 +13,7 @@ std::unique_ptr<Sequence> first_choice(Request request, std::shared_ptr<TokenStr
   s->tokens = request.tokens;
   s->n_prompt = s->n_tokens();
   s->must_fork = request.n > 1;
+  if (request.rules) s->guide.emplace(request.rules);
   if (request.sampling.repetition_penalty != 1.0F) s->counts.add_prompt(s->tokens);
   s->request = std::make_shared<const Request>(std::move(request));
   return s;
@@ -40,7 +41,8 @@ EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
       options_(options),
       cache_(backend, model_->config(), options.kv_dtype, options.sliding_pages,
              options.global_pages),
-      scheduler_(scheduler_limits(model_->config(), options)) {
+      scheduler_(scheduler_limits(model_->config(), options)),
+      draws_(model_->config().vocab) {
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }
@@ -181,8 +183,8 @@ void EngineLoop::sample(const Step& step, const Tensor& rows) {
         accept_draw(s, std::move(sampled[i]));
       }
     }
-    for (Sequence* s : std::exchange(without_answer_, {})) {
-      publish(*s, {.choice = s->choice, .finish = FinishReason::length});
+    for (const auto& [s, finish] : std::exchange(without_draw_, {})) {
+      publish(*s, {.choice = s->choice, .finish = finish});
     }
   }
 }
@@ -196,10 +198,10 @@ void EngineLoop::plan_row(Sequence& s, int position, int64_t row) {
 }
 
 void EngineLoop::plan_draw(Sequence& s, int64_t row) {
-  if (s.request->max_tokens > 0) {
-    draws_.add_draw(s, row);
-  } else {
-    without_answer_.push_back(&s);
+  if (s.request->max_tokens == 0) {
+    without_draw_.emplace_back(&s, FinishReason::length);
+  } else if (!draws_.add_draw(s, row)) {
+    without_draw_.emplace_back(&s, FinishReason::failed);
   }
 }
 
@@ -228,6 +230,7 @@ void EngineLoop::start_other_choices(Sequence& parent, int64_t row) {
     child->n_prompt = parent.n_prompt;
     child->n_prompt_published = parent.n_prompt_published;
     child->counts = parent.counts;
+    child->guide = parent.guide;
     Sequence& s = *child;
     const ForkCopies copies = scheduler_.fork(parent, std::move(child));
     cache_.copy_page(LayerKind::sliding, copies.sliding);
@@ -247,11 +250,14 @@ void EngineLoop::accept_draw(Sequence& s, Sampled drawn) {
   const Request& request = *s.request;
   s.tokens.push_back(drawn.token);
   if (needs_counts(request.sampling)) s.counts.add_output(drawn.token);
+  if (s.guide) s.guide->accept(drawn.token);
   ++counters_.generated_tokens;
 
   FinishReason finish = FinishReason::none;
   const auto& stops = request.stop_ids;
   if (std::find(stops.begin(), stops.end(), drawn.token) != stops.end()) {
+    finish = FinishReason::stop;
+  } else if (s.guide && s.guide->is_ended()) {
     finish = FinishReason::stop;
   } else if (s.n_output() >= request.max_tokens) {
     finish = FinishReason::length;

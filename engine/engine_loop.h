@@ -9,6 +9,7 @@
 #include <mutex>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/batch.h"
@@ -59,7 +60,9 @@ class EngineLoop {
   KvCache cache_;
   Scheduler scheduler_;
   SampleBatch draws_;                      // of the rows whose logits are there
-  std::vector<Sequence*> without_answer_;  // prompts of these rows that are only scored
+  // Of these rows, what ends without a draw: prompts that are only scored, answers whose rules leave
+  // nothing to go on with.
+  std::vector<std::pair<Sequence*, FinishReason>> without_draw_;
   std::vector<Sequence*> finished_;        // in this step
   Outbox outbox_;
   int n_ended_ = 0;  // choices whose end is not sent yet

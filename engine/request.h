@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "engine/answer_rules.h"
 #include "kernels/sample.h"
 
 namespace lapidary {
@@ -37,12 +39,14 @@ struct Request {
   int max_tokens = 0;             // per choice; 0 only with prompt_logprobs
   std::vector<int32_t> stop_ids;  // eos ids (unless ignored) and the client's own
   bool prompt_logprobs = false;   // of the capped logits at temperature 1, before penalties
+  std::shared_ptr<const AnswerRules> rules = nullptr;  // null: the answer is free
 };
 
 enum class FinishReason : uint8_t {
   none,       // not the last event of its choice
-  stop,       // a stop id (TokenEvent::token holds it)
+  stop,       // a stop id, or the end of a grammar (TokenEvent::token holds it)
   length,     // max_tokens, or the context is full
+  failed,     // its rules left no token to go on with
   cancelled,  // the consumer went away, was too slow, or the server gave up draining
 };
 

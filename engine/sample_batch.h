@@ -1,5 +1,5 @@
 // The draws of one block of rows, flattened to what Backend::sample takes: from each sequence's
-// SamplingParams and counts into lists that one upload can carry. Engine thread.
+// SamplingParams, counts and rules into lists that one upload can carry. Engine thread.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,13 @@ bool needs_counts(const SamplingParams& params);
 
 class SampleBatch {
  public:
+  explicit SampleBatch(int64_t vocab) : n_words_((static_cast<size_t>(vocab) + 31) / 32) {}
+
   void clear();
 
-  // The next token of `s`, from the logits in `row`. Rows come in ascending order.
-  void add_draw(Sequence& s, int64_t row);
+  // The next token of `s`, from the logits in `row`. Rows come in ascending order. False: its rules
+  // allow none, and nothing was added.
+  bool add_draw(Sequence& s, int64_t row);
   // The logprob of `token`, a token of the prompt of `s`.
   void add_score(Sequence& s, int64_t row, int32_t token);
 
@@ -31,11 +34,16 @@ class SampleBatch {
   SampleArgs args(const Tensor& logits) const;
 
  private:
+  bool add_mask(const Sequence& s);
+  void add_bans(const Sequence& s, SampleDraw& draw);
+
+  const size_t n_words_;  // of a mask
   std::vector<SampleDraw> draws_;
   std::vector<Sequence*> sequences_;  // of each draw
   std::vector<TokenCount> counts_;
   std::vector<TokenBias> biases_;
   std::vector<int32_t> banned_;
+  std::vector<uint32_t> masks_;
 };
 
 }  // namespace lapidary

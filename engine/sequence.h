@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "engine/answer_guide.h"
 #include "engine/cache/page_table.h"
 #include "engine/request.h"
 #include "engine/token_counts.h"
@@ -24,9 +26,10 @@ struct Sequence {
   // Set by the engine.
   std::vector<int32_t> tokens;  // prompt, then answer
   int n_prompt = 0;
-  int n_prompt_published = 0;  // prompt events already sent (prompt_logprobs)
-  bool must_fork = false;      // the other choices start when the prompt is computed
-  TokenCounts counts;          // kept only when a penalty reads it
+  int n_prompt_published = 0;        // prompt events already sent (prompt_logprobs)
+  bool must_fork = false;            // the other choices start when the prompt is computed
+  TokenCounts counts;                // kept only when a penalty reads it
+  std::optional<AnswerGuide> guide;  // where it stands in the request's rules; none: it is free
 
   // Set by the scheduler.
   int n_computed = 0;  // tokens whose KV is in the pages

@@ -40,6 +40,10 @@ class Automaton {
   };
 
   size_t size() const { return nodes_.size(); }
+  size_t bytes() const {
+    return nodes_.size() * sizeof(Node) + byte_edges_.size() * sizeof(ByteEdge) +
+           other_edges_.size() * sizeof(OtherEdge) + entries_.size() * sizeof(uint32_t);
+  }
   bool accepts(uint32_t node) const { return nodes_[node].accepts; }
   // Neither calls nor tokens nor an end of the rule: only a byte leads on.
   bool is_plain(uint32_t node) const {

@@ -42,6 +42,11 @@ Grammar::Grammar(Automaton automaton, const GrammarVocabulary& vocabulary)
                   std::min<uint32_t>(vocabulary.trie().max_depth(), 255)),
       masks_(automaton_.size()) {}
 
+size_t Grammar::bytes() const {
+  const std::lock_guard lock(mutex_);
+  return automaton_.bytes() + masks_.size() * sizeof(masks_[0]) + mask_bytes_;
+}
+
 // Within a time, since only speed depends on how far it comes.
 void Grammar::work_ahead() const {
   const std::lock_guard lock(mutex_);

@@ -30,6 +30,9 @@ class Grammar {
   // that end an answer not among them.
   void allow(std::span<const Config> configs, Stacks& stacks, std::span<uint32_t> mask) const;
 
+  // What it holds now; its masks grow while it is used.
+  size_t bytes() const;
+
   // Of this grammar alone; what would go beyond is worked out at each use.
   static constexpr size_t kMaxMaskBytes = size_t{64} << 20;
 

@@ -29,6 +29,7 @@ GrammarVocabulary::GrammarVocabulary(const std::vector<Entry>& entries, std::vec
     ends_.push_back(static_cast<uint32_t>(texts_.size()));
     is_control_.push_back(entries[i].is_control || is_stop(id));
     if (is_control_.back()) {
+      controls_.push_back(id);
       control_ids_.emplace(entries[i].bytes, id);
     } else {
       tokens.emplace_back(entries[i].bytes, id);

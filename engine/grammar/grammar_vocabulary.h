@@ -48,6 +48,8 @@ class GrammarVocabulary {
   bool is_control(int32_t id) const {
     return id >= 0 && id < size() && is_control_[static_cast<size_t>(id)];
   }
+  // All of them, the stops among them.
+  const std::vector<int32_t>& controls() const { return controls_; }
   const std::vector<int32_t>& stops() const { return stops_; }
   bool is_stop(int32_t id) const;
   std::optional<int32_t> control_id(std::string_view text) const;
@@ -68,6 +70,7 @@ class GrammarVocabulary {
   std::string texts_;
   std::vector<uint32_t> ends_{0};
   std::vector<bool> is_control_;
+  std::vector<int32_t> controls_;
   std::unordered_map<std::string, int32_t> control_ids_;
   std::vector<int32_t> stops_;
   NodeSignature secret_{};
