@@ -1,4 +1,4 @@
-// Part of builds for sm_90a: no_hopper.cpp stands for it in others.
+// Part of builds for sm_90a: no_hopper.cu stands for it in others.
 #include "kernels/cuda/hopper.h"
 
 namespace lapidary::cuda {

@@ -32,6 +32,7 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/few_rows.cuh"
 #include "kernels/cuda/grouped_gemm.cuh"
+#include "kernels/cuda/hopper_grouped_gemm.h"
 
 namespace lapidary::cuda {
 namespace {
@@ -234,9 +235,9 @@ void launch_gemm(const GroupedGemm& g, int64_t n_pairs, cudaStream_t stream) {
          g);
 }
 
-template <typename Shape>
-void run_gemms(const Moe& m, const SortedPairs& sorted, bf16* y, cudaStream_t stream) {
-  const int64_t n_pairs = int64_t{m.n} * m.top_k;
+// The two products, each by launch(its operands, whether it is gate_up).
+template <typename Launch>
+void run_gemms(const Moe& m, const SortedPairs& sorted, bf16* y, const Launch& launch) {
   GroupedGemm g{.weights = m.gate_up,
                 .x = m.x,
                 .starts = sorted.starts,
@@ -247,16 +248,29 @@ void run_gemms(const Moe& m, const SortedPairs& sorted, bf16* y, cudaStream_t st
                 .rows = 2 * m.ffn,
                 .cols = m.hidden,
                 .n_out = m.ffn};
-  launch_gemm<Shape, true>(g, n_pairs, stream);
+  launch(g, true);
   g.weights = m.down;
   g.x = m.between;
   g.out = y;
   g.rows = g.n_out = m.hidden;
   g.cols = m.ffn;
-  launch_gemm<Shape, false>(g, n_pairs, stream);
+  launch(g, false);
 }
 
-void run_many_tokens(const Moe& m, Workspace& workspace, cudaStream_t stream) {
+template <typename Shape>
+void run_portable_gemms(const Moe& m, const SortedPairs& sorted, bf16* y, cudaStream_t stream) {
+  run_gemms(m, sorted, y, [&](const GroupedGemm& g, bool is_gate_up) {
+    const int64_t n_pairs = int64_t{m.n} * m.top_k;
+    if (is_gate_up) {
+      launch_gemm<Shape, true>(g, n_pairs, stream);
+    } else {
+      launch_gemm<Shape, false>(g, n_pairs, stream);
+    }
+  });
+}
+
+// n_hopper: multiprocessors of a GPU whose kernels for Hopper are to be taken; 0: portable ones.
+void run_many_tokens(const Moe& m, int n_hopper, Workspace& workspace, cudaStream_t stream) {
   const int64_t n_pairs = int64_t{m.n} * m.top_k;
   const SortedPairs sorted{workspace.take<int>(m.n_experts + 1), workspace.take<int>(n_pairs)};
   auto* y = workspace.take<bf16>(n_pairs * m.hidden);
@@ -269,15 +283,19 @@ void run_many_tokens(const Moe& m, Workspace& workspace, cudaStream_t stream) {
   // Room for half as many again as the average expert gets, and a few: then most have one tile.
   const int64_t tokens = 4 + 3 * n_pairs / (2 * m.n_experts);
   if (tokens <= 8) {
-    run_gemms<GemmShape<128, 8, 64, 32, 8, 4, 3>>(m, sorted, y, stream);
+    run_portable_gemms<GemmShape<128, 8, 64, 32, 8, 4, 3>>(m, sorted, y, stream);
   } else if (tokens <= 16) {
-    run_gemms<GemmShape<128, 16, 64, 32, 16, 4, 3>>(m, sorted, y, stream);
+    run_portable_gemms<GemmShape<128, 16, 64, 32, 16, 4, 3>>(m, sorted, y, stream);
   } else if (tokens <= 32) {
-    run_gemms<GemmShape<128, 32, 64, 32, 32, 3, 3>>(m, sorted, y, stream);
+    run_portable_gemms<GemmShape<128, 32, 64, 32, 32, 3, 3>>(m, sorted, y, stream);
   } else if (tokens <= 64) {
-    run_gemms<GemmShape<128, 64, 64, 64, 32, 4, 2>>(m, sorted, y, stream);
+    run_portable_gemms<GemmShape<128, 64, 64, 64, 32, 4, 2>>(m, sorted, y, stream);
+  } else if (n_hopper > 0) {
+    run_gemms(m, sorted, y, [&](const GroupedGemm& g, bool is_gate_up) {
+      launch_hopper_grouped_gemm(g, is_gate_up, n_pairs, n_hopper, stream);
+    });
   } else {
-    run_gemms<GemmShape<256, 128, 32, 64, 64, 4, 1>>(m, sorted, y, stream);
+    run_portable_gemms<GemmShape<256, 128, 32, 64, 64, 4, 1>>(m, sorted, y, stream);
   }
   const int64_t n_threads = int64_t{m.n} * m.hidden / 8;
   launch(combine_kernel,
@@ -320,7 +338,7 @@ void CudaBackend::moe_ffn(const MoeFfnArgs& args) {
   if (n <= kMaxFewTokens) {
     run_few_tokens(m, stream_);
   } else {
-    run_many_tokens(m, workspace_, stream_);
+    run_many_tokens(m, is_hopper() ? n_multiprocessors_ : 0, workspace_, stream_);
   }
 }
 

@@ -24,4 +24,5 @@ set(cuda_sources
 # What is written for Hopper's own instructions, compiled for sm_90a alone.
 set(hopper_sources
   hopper.cpp
+  hopper_grouped_gemm.cu
 )

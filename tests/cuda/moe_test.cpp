@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "tests/cuda/device_data.h"
+#include "tests/cuda/paths.h"
 #include "tests/cuda/schedules.h"
 #include "tests/kernels/moe_data.h"
 #include "tests/reference/norm.h"
@@ -284,7 +285,6 @@ TEST_CASE("CUDA moe_ffn of few tokens equals its plain twin for every routing", 
 
 TEST_CASE("CUDA moe_ffn of many tokens equals its plain twin for every routing and tile",
           "[cuda]") {
-  const auto backend = make_cuda_backend({});
   const std::vector<cases::Moe> many = {
       {"tiles of 8", 9, 64, 16, 12, 3},
       {"tiles of 8, most experts empty", 9, 136, 72, 64, 2, Routing::few_experts},
@@ -294,8 +294,13 @@ TEST_CASE("CUDA moe_ffn of many tokens equals its plain twin for every routing a
       {"tiles of 64", 40, 72, 88, 4, 3},
       {"tiles of 128", 70, 264, 136, 2, 2},
       {"tiles of 128, two of one expert", 150, 40, 8, 2, 1, Routing::all_to_one},
+      {"tiles of 128, panels and k go round", 90, 328, 200, 2, 2},
   };
-  for (const cases::Moe& c : many) check_experts(*backend, c);
+  for (const CudaPath path : cuda_paths()) {
+    INFO(name_of(path));
+    const auto backend = make_cuda_backend({.cuda_path = path});
+    for (const cases::Moe& c : many) check_experts(*backend, c);
+  }
 }
 
 TEST_CASE("CUDA moe_ffn gives a token the same bits whatever else is in the call", "[cuda]") {

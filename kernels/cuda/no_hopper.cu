@@ -1,9 +1,14 @@
 // What stands for the kernels for Hopper in a build without sm_90a: they are never chosen.
 #include "kernels/check.h"
 #include "kernels/cuda/hopper.h"
+#include "kernels/cuda/hopper_grouped_gemm.h"
 
 namespace lapidary::cuda {
 
 bool has_hopper_kernels() { return false; }
+
+void launch_hopper_grouped_gemm(const GroupedGemm&, bool, int64_t, int, cudaStream_t) {
+  CHECK(has_hopper_kernels());
+}
 
 }  // namespace lapidary::cuda
