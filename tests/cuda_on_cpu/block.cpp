@@ -36,6 +36,7 @@ constexpr unsigned char kGuard = 0xa5;
 constexpr uint64_t kOddConstant = 0x9e3779b97f4a7c15ULL;  // spreads the bits of small numbers
 
 constexpr unsigned kMaxPassesOfYields = 1U << 20;
+constexpr uint64_t kMaxPassesHeld = 24;
 
 enum class State : uint8_t { running, in_collective, at_barrier, exited };
 
@@ -92,6 +93,9 @@ struct Block {
   bool any_progress = false;  // in this pass, other than by yield() and poll()
   bool any_yield = false;     // in this pass: somebody waits for memory
   unsigned n_idle_passes = 0;
+  // In random orders one warp falls behind the others for a while.
+  uint64_t held_warp = 0;
+  uint64_t n_passes_held = 0;
   Fiber* current = nullptr;
   Context host;
   Meeting start, end;  // of the host with all threads
@@ -138,6 +142,21 @@ void make_ready(Fiber& fiber) {
   block.next.push_back(&fiber);
 }
 
+// Leaves the threads of the warp that falls behind to the next pass, if there are others.
+void hold_back_one_warp() {
+  if (block.n_passes_held-- == 0) {
+    block.held_warp = block.next_random(2 * block.warps.size());  // half of the time: none
+    block.n_passes_held = block.next_random(kMaxPassesHeld);
+  }
+  const auto held = std::stable_partition(
+      block.now.begin(), block.now.end(),
+      [](const Fiber* fiber) { return fiber->number / 32 != block.held_warp; });
+  if (held == block.now.begin() || held == block.now.end()) return;
+  block.next.assign(held, block.now.end());
+  block.now.erase(held, block.now.end());
+  block.any_progress = true;  // theirs is to come
+}
+
 // The threads that became ready during the last pass, taken from the back of `now`.
 void begin_pass() {
   if (block.next.empty()) deadlock();
@@ -153,6 +172,7 @@ void begin_pass() {
   block.now.swap(block.next);
   if (present.seed == 0) std::reverse(block.now.begin(), block.now.end());
   if (present.seed <= 1) return;
+  hold_back_one_warp();
   for (size_t i = block.now.size(); i > 1; --i) {
     std::swap(block.now[i - 1], block.now[block.next_random(i)]);
   }
@@ -261,6 +281,7 @@ void start_threads() {
   block.n_live = block.n_threads;
   block.any_progress = true;
   block.n_idle_passes = 0;
+  block.n_passes_held = 0;
 }
 
 // Exactly as large as the launch says, so that the address sanitizer sees the first byte beyond.

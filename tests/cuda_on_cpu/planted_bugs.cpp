@@ -1,6 +1,6 @@
-// A test of the tests: plants each bug of planted_bugs.cu in a child process under every schedule.
-// At least one schedule must report it, by a wrong result or by the process's end; the same kernel
-// without its bug must pass under all. Prints who caught what.
+// A test of the tests: plants each bug of planted_bugs.cu and planted_hopper_bugs.cu in a child
+// process under every schedule. At least one schedule must report it, by a wrong result or by the
+// process's end; the same kernel without its bug must pass under all. Prints who caught what.
 #include "tests/cuda_on_cpu/planted_bugs.h"
 
 #include <sys/resource.h>
@@ -35,6 +35,12 @@ struct Outcome {
   std::string words;  // how
 };
 
+std::vector<PlantedBug> all_bugs() {
+  std::vector<PlantedBug> all = planted_bugs();
+  for (PlantedBug& bug : planted_hopper_bugs()) all.push_back(std::move(bug));
+  return all;
+}
+
 // The first line of what a dying process said that tells why.
 std::string reason(const std::string& said) {
   for (const char* mark :
@@ -65,7 +71,7 @@ std::string read_all(int descriptor) {
 int run_one(char** arguments) {
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
-  const PlantedBug bug = planted_bugs()[std::strtoul(arguments[0], nullptr, 10)];
+  const PlantedBug bug = all_bugs()[std::strtoul(arguments[0], nullptr, 10)];
   const bool planted = *arguments[1] == '1';
   cuda_on_cpu::set_schedule({static_cast<unsigned>(std::strtoul(arguments[2], nullptr, 10)),
                              *arguments[3] == '1'});
@@ -130,7 +136,7 @@ int run() {
   std::printf("Caught (x) with threads ascending, descending, and in four random orders, each with\n"
               "asynchronous copies landing at once and late:\n");
   int n_failed = 0;
-  const std::vector<PlantedBug> bugs = planted_bugs();
+  const std::vector<PlantedBug> bugs = all_bugs();
   for (size_t i = 0; i < bugs.size(); ++i) {
     if (!check(bugs[i], i)) ++n_failed;
   }

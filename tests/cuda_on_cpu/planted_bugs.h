@@ -17,5 +17,6 @@ struct PlantedBug {
 };
 
 std::vector<PlantedBug> planted_bugs();
+std::vector<PlantedBug> planted_hopper_bugs();
 
 }  // namespace planted

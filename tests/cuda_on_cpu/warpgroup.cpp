@@ -136,6 +136,7 @@ struct Product {
 };
 
 struct Warp {
+  Meeting wait;  // all lanes are behind it, whose products may have read until then
   bool is_fenced = false;
   size_t n_issued = 0;
   std::vector<Product> open;
@@ -233,6 +234,7 @@ void warpgroup_commit() {
 void warpgroup_wait(int n_pending) {
   // Until here it may have been reading, as far as each lane can tell.
   own_warp().for_each_pending([](const Product& product) { product.note(); });
+  own_warp().wait.arrive();
   Nothing mine;
   collective("wgmma.wait_group", ~0U, mine, [n_pending](Nothing**) {
     Warp& warp = own_warp();
@@ -245,6 +247,7 @@ void warpgroup_wait(int n_pending) {
       }
     }
   });
+  own_warp().wait.leave();
 }
 
 void begin_warpgroups(unsigned n_threads) {
