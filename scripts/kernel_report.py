@@ -22,6 +22,8 @@ COUNTED = [
     ("ldsm", re.compile(r"^LDSM")),
     ("lds128", re.compile(r"^LDS.*\.128")),
     ("hmma", re.compile(r"^HMMA")),
+    ("hgmma", re.compile(r"^HGMMA")),
+    ("tma", re.compile(r"^UTMALDG")),
     ("st128", re.compile(r"^STG\.E.*\.128")),
     ("ffma", re.compile(r"^FFMA")),
     ("local", re.compile(r"^(LDL|STL)")),

@@ -1,7 +1,8 @@
 // Times the verbs of the CUDA backend on the shapes of Gemma 4 26B-A4B and prints each beside its
 // floor (bytes over the copy rate, operations over the matrix rate, both measured in the same run)
 // and beside the best public timing of that shape on an H200, where there is one. Steps are
-// replayed as the engine replays them, so host time is out of the figures.
+// replayed as the engine replays them, so host time is out of the figures. Where a Hopper GPU has
+// kernels of its own for a verb, a row of theirs ("hopper") stands below the portable one's.
 //
 //   cuda_bench [--only TEXT] [--shape 26b|tiny] [--json FILE]
 //
@@ -71,6 +72,15 @@ class SharedMatrix {
   std::vector<uint16_t> values_;
 };
 
+std::unique_ptr<Backend> open_hopper() {
+  try {
+    return make_cuda_backend({.cuda_path = CudaPath::hopper});
+  } catch (const std::runtime_error& error) {
+    std::printf("%s\n", error.what());
+    return nullptr;
+  }
+}
+
 class Bench {
  public:
   explicit Bench(const Options& options)
@@ -88,6 +98,8 @@ class Bench {
   }
 
   Backend& backend() { return *backend_; }
+  // The same device, --cuda-path hopper; null where it cannot be.
+  Backend* hopper() { return hopper_.get(); }
   const Shape& shape() const { return shape_; }
   const Json& report() const { return report_; }
   bool wanted(const std::string& name) const {
@@ -105,6 +117,10 @@ class Bench {
   // calls(i): the verb on the i-th of several copies of its data. public_us 0: none is known.
   void row(const std::string& name, double bytes, double operations, double public_us,
            const std::function<void(int)>& call) {
+    row(*backend_, name, bytes, operations, public_us, call);
+  }
+  void row(Backend& backend, const std::string& name, double bytes, double operations,
+           double public_us, const std::function<void(int)>& call) {
     constexpr int kCalls = 16;
     const auto body = [&] {
       for (int i = 0; i < kCalls; ++i) call(i);
@@ -113,9 +129,9 @@ class Bench {
     std::vector<double> us;
     for (int i = 0; i < (options_.is_tiny ? 3 : 15); ++i) {
       const auto start = std::chrono::steady_clock::now();
-      backend_->replay(key, body);
+      backend.replay(key, body);
       int32_t waits = 0;
-      backend_->download(&waits, flag_.buffer.data(), sizeof(waits));
+      backend.download(&waits, flag_.buffer.data(), sizeof(waits));
       const std::chrono::duration<double, std::micro> time =
           std::chrono::steady_clock::now() - start;
       if (i >= 2) us.push_back(time.count() / kCalls);  // run once, recorded once
@@ -169,6 +185,7 @@ class Bench {
   const Options options_;
   const Shape shape_;
   std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Backend> hopper_ = open_hopper();
   const Ceilings ceilings_;
   OnDevice flag_ = unwritten(*backend_, DType::i32, {1});
   int n_rows_ = 0;
@@ -270,10 +287,18 @@ void bench_moe(Bench& bench) {
     const OnDevice x = bench.act(n, s.hidden);
     const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.hidden});
     const auto expert = static_cast<double>(3 * s.hidden * s.moe_ffn);
-    bench.row("moe_ffn, " + tokens(n), 2.0 * distinct * expert + 4.0 * static_cast<double>(n * s.hidden),
-              2.0 * expert * static_cast<double>(n * s.top_k), public_us, [&](int) {
-                bench.backend().moe_ffn({x, experts, shares, &gate_up, &packed_down, out});
-              });
+    const auto run = [&](Backend& backend, const std::string& name) {
+      bench.row(backend, name + tokens(n),
+                2.0 * distinct * expert + 4.0 * static_cast<double>(n * s.hidden),
+                2.0 * expert * static_cast<double>(n * s.top_k), public_us, [&](int) {
+                  backend.moe_ffn({x, experts, shares, &gate_up, &packed_down, out});
+                });
+    };
+    run(bench.backend(), "moe_ffn, ");
+    constexpr int64_t kHopperPairs = 64;  // an expert's, from which on it has kernels of its own
+    if (bench.hopper() != nullptr && n * s.top_k >= kHopperPairs * s.n_experts) {
+      run(*bench.hopper(), "moe_ffn, hopper, ");
+    }
   }
 }
 
