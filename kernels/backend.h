@@ -141,12 +141,20 @@ struct QkvArgs {
   Tensor q;       // [n_tokens, n_heads * head_dim] act
 };
 
-// Causal attention over paged KV, scaling 1.0. Query t of sequence s stands at positions[t] and
-// sees keys j with j <= position and, if window > 0, j > position - window.
+// Attention over paged KV, scaling 1.0. Query t of sequence s stands at positions[t] and sees keys
+// j with j <= last and, if window > 0, j > position - window. `last` is the position (causal), or
+// last_visible[t]: inside a span whose positions see one another both ways, the span's end. What
+// is behind the window stays unseen, and there is no window to the right.
+//
+// The keys of a span must be in the pages, so a chunk holds all of a span or nothing of it:
+// positions[t] <= last_visible[t] <= the last of the sequence's positions in this call, never
+// falling inside a sequence. Anything else is a failed CHECK on the CPU; on CUDA, where the values
+// are not the host's to read, an end beyond the chunk stops the kernel, an error of the device.
 struct AttentionArgs {
   Tensor q;            // [n_tokens, n_heads * head_dim] act
   Tensor k_pages, v_pages;
   Tensor positions;    // [n_tokens] i32, consecutive inside a sequence
+  Tensor last_visible; // [n_tokens] i32; empty: causal, at no cost
   Tensor query_start;  // [n_seqs + 1] i32: rows of sequence s are query_start[s] .. [s + 1]
   Tensor block_start;  // [n_seqs + 1] i32 into block_table
   Tensor block_table;  // [..] i32: page of positions [16 i, 16 i + 16) of its sequence; -1 where
@@ -264,12 +272,20 @@ class Backend {
   virtual std::vector<KernelPath> kernel_paths() const = 0;
   virtual DType compute_dtype() const = 0;
   virtual DType activation_dtype() const = 0;   // of every tensor marked "act" above
-  // Whether K pages of k_eq_v layers hold the turned dims alone (QkvArgs).
+  // Whether K pages of k_eq_v layers hold the turned dims alone (QkvArgs), where the head's size
+  // allows it (cuda_limits.h).
   virtual bool stores_v_once() const = 0;
   virtual int n_threads() const = 0;
 
   // Bytes of its memory that this process may still take.
   virtual int64_t free_bytes() const = 0;
+  // Bytes of the device's memory in all; 0 where the device shares the host's.
+  virtual int64_t total_bytes() const { return 0; }
+
+  // Takes what the largest verb needs beside its arguments (cuda_memory.h), so that no verb asks
+  // for memory later. Before the first verb. Throws std::bad_alloc.
+  virtual void reserve_workspace(int64_t) {}
+  virtual int64_t workspace_bytes() const { return 0; }  // taken so far
 
   // Takes about a second, with the device as idle as a benchmark will find it.
   virtual Ceilings measure_ceilings() = 0;
@@ -323,11 +339,13 @@ class Backend {
   virtual void copy_pages(const CopyPagesArgs&) = 0;
 };
 
-// Devices that make_cuda_backend could use; 0 in a build without CUDA.
-int n_cuda_devices();
+// Empty when make_cuda_backend has a device to use; else why not, in words that continue a sentence
+// ("this build has no CUDA", "the driver is missing ..."). Opens no device.
+std::string why_no_cuda();
 
 // The CUDA backend on the first device that is visible. Computes in bf16 alone. Throws
-// std::runtime_error, one sentence, without a usable device and in a build without CUDA.
+// std::runtime_error, one sentence that says what to do: without a usable device, in a build
+// without CUDA, and where the device is busy or its memory full.
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions&);
 
 // The CPU backend. Throws std::invalid_argument for an instruction set this machine lacks.

@@ -5,7 +5,7 @@
 
 namespace lapidary {
 
-int n_cuda_devices() { return 0; }
+std::string why_no_cuda() { return "this build has no CUDA"; }
 
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions&) {
   throw std::runtime_error(

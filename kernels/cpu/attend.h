@@ -170,8 +170,8 @@ void attend_block(const AttendJob& job, const Block& block, int64_t n_steps) {
     }
     float factor[kRows];
     for (int t = 0; t < n_rows; ++t) {
-      const int64_t high = job.positions[r + t];
-      const int64_t low = job.window > 0 ? high - job.window + 1 : 0;
+      const int64_t high = job.last_keys[r + t];
+      const int64_t low = job.window > 0 ? int64_t{job.positions[r + t]} - job.window + 1 : 0;
       factor[t] =
           softmax_row(block, low, high, scores + t * kAttendKeys, job.max + r + t, job.sum + r + t);
     }
@@ -187,12 +187,12 @@ void attend_block(const AttendJob& job, const Block& block, int64_t n_steps) {
 template <class Mul, class Value, int kInputsAStep>
 void attend(const AttendJob& job) {
   int64_t low = job.positions[0];
-  int64_t high = low;
+  int64_t high = job.last_keys[0];
   for (int r = 0; r < job.n_rows; ++r) {
     job.max[r] = kNoKey;
     job.sum[r] = 0;
     low = job.positions[r] < low ? job.positions[r] : low;
-    high = job.positions[r] > high ? job.positions[r] : high;
+    high = job.last_keys[r] > high ? job.last_keys[r] : high;
   }
   for (int64_t i = 0; i < static_cast<int64_t>(job.n_rows) * job.head_dim; ++i) job.acc[i] = 0;
   low = job.window > 0 ? low - job.window + 1 : 0;

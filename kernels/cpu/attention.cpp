@@ -71,6 +71,12 @@ int64_t token_of(const AttentionArgs& args, const Tile& tile, int r) {
   return args.query_start.as<int32_t>()[tile.sequence] + (tile.first_row + r) / group;
 }
 
+// The last key that a token sees.
+int32_t last_key_of(const AttentionArgs& args, int64_t token) {
+  const Tensor& last = args.last_visible.empty() ? args.positions : args.last_visible;
+  return last.as<int32_t>()[token];
+}
+
 // Where in q and in out row r of the tile begins.
 int64_t output_of(const AttentionArgs& args, const Tile& tile, int r) {
   const int group = args.n_heads / args.n_kv_heads;
@@ -113,6 +119,19 @@ SegmentState state_of(float* of_tile, const Tile& tile, int segment, int64_t hea
   return {max, max + tile.n_rows, max + 2 * tile.n_rows};
 }
 
+// No key that a query sees may stand behind the chunk: it would not be written yet.
+void check_spans(const AttentionArgs& args) {
+  const auto* starts = args.query_start.as<int32_t>();
+  const auto* positions = args.positions.as<int32_t>();
+  const auto* last = args.last_visible.as<int32_t>();
+  for (int64_t s = 0; s + 1 < args.query_start.dim(0); ++s) {
+    for (int32_t t = starts[s]; t < starts[s + 1]; ++t) {
+      CHECK(last[t] >= positions[t] && last[t] <= positions[starts[s + 1] - 1]);
+      CHECK(t == starts[s] || last[t] >= last[t - 1]);
+    }
+  }
+}
+
 void check_shapes(const AttentionArgs& args, int64_t n) {
   const int64_t d = args.head_dim;
   const int64_t n_seqs = args.query_start.dim(0) - 1;
@@ -126,6 +145,9 @@ void check_shapes(const AttentionArgs& args, int64_t n) {
   expect_shape(args.k_pages, args.k_pages.dtype, {pages, args.n_kv_heads, kPageSize, d});
   expect_shape(args.v_pages, args.k_pages.dtype, {pages, args.n_kv_heads, kPageSize, d});
   CHECK(args.query_start.as<int32_t>()[0] == 0 && args.query_start.as<int32_t>()[n_seqs] == n);
+  if (args.last_visible.empty()) return;
+  expect_shape(args.last_visible, DType::i32, {n});
+  check_spans(args);
 }
 
 }  // namespace
@@ -156,7 +178,7 @@ void CpuBackend::plan_attention(const AttentionArgs& args, AttentionPlan& plan) 
       tile.first_row = row;
       tile.n_rows = std::min(kAttendRows, n_rows - row);
       const int64_t first = positions[query_start[s] + row / group];
-      tile.high = positions[query_start[s] + (row + tile.n_rows - 1) / group];
+      tile.high = last_key_of(args, query_start[s] + (row + tile.n_rows - 1) / group);
       tile.low = args.window > 0 ? std::max<int64_t>(0, first - args.window + 1) : 0;
       tile.first_segment = static_cast<int32_t>(tile.low / kSegmentKeys);
       tile.n_segments = static_cast<int32_t>(tile.high / kSegmentKeys) - tile.first_segment + 1;
@@ -192,10 +214,12 @@ void CpuBackend::attend_piece(const AttentionArgs& args, const AttentionPlan& pl
   const PieceMemory memory(of_thread_[thread].reserve<float>(PieceMemory::floats(d)), d);
   const void* queries[kAttendRows];
   int32_t positions[kAttendRows];
+  int32_t last_keys[kAttendRows];
   const bool prepare = plan.product == Product::bf16_bf16;
   for (int r = 0; r < tile.n_rows; ++r) {
     const float* q = args.q.as<float>() + output_of(args, tile, r);
     positions[r] = args.positions.as<int32_t>()[token_of(args, tile, r)];
+    last_keys[r] = last_key_of(args, token_of(args, tile, r));
     queries[r] =
         prepare ? memory.queries + r * d * input_bytes(plan.product) : static_cast<const void*>(q);
     if (prepare) kernels_.prepare(q, d, memory.queries + r * d * input_bytes(plan.product));
@@ -210,6 +234,7 @@ void CpuBackend::attend_piece(const AttentionArgs& args, const AttentionPlan& pl
     AttendJob job{};
     job.queries = queries;
     job.positions = positions;
+    job.last_keys = last_keys;
     job.n_rows = tile.n_rows;
     job.k_pages = pages.k.data();
     job.v_pages = pages.v.data();

@@ -34,6 +34,7 @@ struct PanelJob {
 struct AttendJob {
   const void* const* queries;  // [n_rows] prepared, head_dim each
   const int32_t* positions;    // [n_rows]
+  const int32_t* last_keys;    // [n_rows] the last key that each sees
   int n_rows;                  // <= kAttendRows
   const void* const* k_pages;  // [n_pages] of this head; null where no page is
   const void* const* v_pages;

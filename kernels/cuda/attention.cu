@@ -8,7 +8,7 @@
 //                    grow. What is one segment alone is written to `out` at once.
 //   attention_kernel<.., long>   Sequences with several queries, in tiles of 64 or 128 rows, those
 //                    that see most keys first: a block for each (tile, kv head). Not launched in a
-//                    step of one query each. In a step with few queries (kFewQueries) segments are
+//                    step of one query each. In a step with few queries (kMostCutQueries) segments are
 //                    cut here as well, and what fits into 16 rows is short.
 //   combine_kernel   Joins the segments of a row in their order: a warp for each 128 dims of a
 //   head.
@@ -38,15 +38,16 @@
 #include "kernels/check.h"
 #include "kernels/cuda/attention_tile.cuh"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/hopper_attention.h"
+#include "kernels/cuda_limits.h"
+#include "kernels/cuda_memory.h"
 
 namespace lapidary::cuda {
 namespace {
 
-constexpr int kMaxGroup = kShortRows;
+static_assert(kMaxGroup == kShortRows);
 
-// A step with this many queries beside the first of each sequence, or fewer, cuts the keys of all
-// its sequences: a short prompt behind a long context would else keep few multiprocessors busy.
-constexpr int kFewQueries = 64;
+static_assert(kSegmentKeys == kAttentionSegment);
 
 __device__ __forceinline__ void store_pair(bf16* to, float x, float y) {
   *reinterpret_cast<uint32_t*>(to) = bf16_pair(x, y);
@@ -68,9 +69,11 @@ __device__ __forceinline__ void attend_piece(const AttentionView& view, const Se
   const RowTile tile{place.sequence, kv_head,   rows.token,
                      rows.position,  first_row, min(T::kRows, work.n_rows - first_row)};
   const int first_query = rows.position + first_row / view.group;
-  const int last_query = rows.position + (first_row + tile.n_rows - 1) / view.group;
+  const int last_index = (first_row + tile.n_rows - 1) / view.group;
+  const QueryPlace last_query = query_at(view, rows.token + last_index, rows.position + last_index);
+  if (last_query.last >= rows.position + rows.n) __trap();  // the chunk cuts a span
   const KeyRange keys =
-      work.segments.at(segment, {first_visible(first_query, view.window), last_query});
+      work.segments.at(segment, {first_visible(first_query, view.window), last_query.last});
   const bool is_whole = work.segments.count == 1;
   attend<T>(view, tile, keys, shared, [&](int row, float max, float sum) {
     const int packed = first_row + row;
@@ -178,24 +181,16 @@ struct Launcher {
   int64_t shared_limit;  // bytes that a block may ask for
   cudaStream_t stream;
   Workspace* workspace;
+  const AttentionArgs* hopper;  // null: not for Hopper's kernels
 };
-
-// Segments of a sequence at most.
-int most_segments(const Launcher& l) {
-  const int64_t in_context = div_up(l.max_keys, kSegmentKeys);
-  const int64_t in_window = l.view.window == 0
-                                ? l.view.max_segments
-                                : div_up(l.view.window + kFewQueries, kSegmentKeys) + 1;
-  return static_cast<int>(std::min({in_context, in_window, int64_t{l.view.max_segments} + 1}));
-}
 
 // Partial results take the same memory in every step of so many sequences.
 template <int kHeadDim>
 void take_partials(Launcher& l) {
   AttentionView& view = l.view;
-  view.slots = most_segments(l);
+  view.slots = attention_slots(l.max_keys, view.window, view.n_kv_heads);
   if (view.slots == 1) return;
-  const int64_t n = int64_t{view.n_seqs + kFewQueries} * view.slots * view.n_heads;
+  const int64_t n = int64_t{view.n_seqs + kMostCutQueries} * view.slots * view.n_heads;
   view.partial_stats = l.workspace->take<PartialStats>(n);
   view.partial_sums = l.workspace->take<float>(n * kHeadDim);
 }
@@ -217,14 +212,19 @@ void launch_short(const Launcher& l) {
   launch_pieces<T, true>(l, std::min(pieces, int64_t{l.n_multiprocessors} * T::kResident));
 }
 
-// As many blocks as there can be pieces. With `more` queries beside the first of each sequence, no
-// more sequences have several, and each has one tile that is not full at most.
+// As many blocks as there can be pieces of tiles of so many rows. With `more` queries beside the
+// first of each sequence, no more sequences have several, and each has one tile that is not full at
+// most.
+int64_t begin_long(Launcher& l, int more, int tile_rows) {
+  l.view.tile_rows = tile_rows;
+  const int64_t several = std::min(l.view.n_seqs, more);
+  const int64_t tiles = (more + several) * l.view.group / tile_rows + several;
+  return tiles * l.view.n_kv_heads * (l.view.splits ? l.view.slots : 1);
+}
+
 template <class T>
 void launch_long(Launcher& l, int more) {
-  l.view.tile_rows = T::kRows;
-  const int64_t several = std::min(l.view.n_seqs, more);
-  const int64_t tiles = (more + several) * l.view.group / T::kRows + several;
-  launch_pieces<T, false>(l, tiles * l.view.n_kv_heads * (l.view.splits ? l.view.slots : 1));
+  launch_pieces<T, false>(l, begin_long(l, more, T::kRows));
 }
 
 template <int kHeadDim>
@@ -247,11 +247,14 @@ void launch_for(Launcher& l) {
   using Narrow = AttentionTile<kHeadDim, kVOnce, Page, long_shape<kHeadDim, kVOnce, false>()>;
   static_assert(Short::kRows == kShortRows);
   const int more = l.n_tokens - l.view.n_seqs;  // queries beside the first of each sequence
-  l.view.splits = more > 0 && more <= kFewQueries;
+  l.view.splits = more > 0 && more <= kMostCutQueries;
   take_partials<kHeadDim>(l);
   const bool all_short = more == 0 || (l.view.splits && (more + 1) * l.view.group <= kShortRows);
   if (!all_short) {
-    if (static_cast<int64_t>(Wide::kSharedBytes) <= l.shared_limit) {
+    if (l.hopper != nullptr && !l.view.splits) {
+      const int64_t blocks = begin_long(l, more, hopper_attention_rows(kHeadDim));
+      launch_hopper_attention(*l.hopper, l.view, blocks, l.stream);
+    } else if (static_cast<int64_t>(Wide::kSharedBytes) <= l.shared_limit) {
       launch_long<Wide>(l, more);
     } else {
       launch_long<Narrow>(l, more);
@@ -274,6 +277,13 @@ void launch_head(Launcher& l, bool v_once, DType pages) {
                               : launch_for<kHeadDim, false, fp8>(l);
 }
 
+// Whether there is a kernel for Hopper where queries are many.
+bool is_for_hopper(const AttentionArgs& args) {
+  const int64_t key_width = args.k_pages.dim(3);
+  if (args.k_pages.dtype != DType::bf16 || !args.last_visible.empty()) return false;
+  return (args.head_dim == 256 && key_width == 256) || (args.head_dim == 512 && key_width == 128);
+}
+
 void check_shapes(const AttentionArgs& args, int64_t n) {
   const int64_t d = args.head_dim;
   const int64_t n_seqs = args.query_start.dim(0) - 1;
@@ -290,10 +300,11 @@ void check_shapes(const AttentionArgs& args, int64_t n) {
   expect_shape(args.query_start, DType::i32, {n_seqs + 1});
   expect_shape(args.block_start, DType::i32, {n_seqs + 1});
   CHECK(args.block_table.dtype == DType::i32);
+  if (!args.last_visible.empty()) expect_shape(args.last_visible, DType::i32, {n});
   expect_shape(args.k_pages, dtype, {pages, args.n_kv_heads, kPageSize, key_width});
   expect_shape(args.v_pages, dtype, {pages, args.n_kv_heads, kPageSize, d});
   CHECK(pages * args.n_kv_heads * kPageSize <= INT32_MAX);
-  CHECK(key_width == d || (key_width < d && (d != 512 || key_width == 128)));
+  CHECK(key_width == d || stores_v_once(args.head_dim, static_cast<int>(key_width), dtype));
 }
 
 }  // namespace
@@ -314,6 +325,7 @@ void CudaBackend::attention(const AttentionArgs& args) {
             .query_start = args.query_start.as<int32_t>(),
             .block_start = args.block_start.as<int32_t>(),
             .block_table = args.block_table.as<int32_t>(),
+            .last_visible = args.last_visible.as<int32_t>(),
             .out = static_cast<bf16*>(args.out.data),
             .n_seqs = static_cast<int>(args.query_start.dim(0) - 1),
             .n_heads = args.n_heads,
@@ -322,13 +334,14 @@ void CudaBackend::attention(const AttentionArgs& args) {
             .window = args.window,
             .n_angles = static_cast<int>(key_width / 2),
             .key_chunks = static_cast<int>(key_width * dtype_bytes(args.k_pages.dtype) / 16),
-            .max_segments = std::max(8, 128 / args.n_kv_heads)};
+            .max_segments = max_segments(args.n_kv_heads)};
   l.n_tokens = static_cast<int>(n);
   l.max_keys = args.max_keys;
   l.n_multiprocessors = n_multiprocessors_;
   l.shared_limit = shared_limit;
   l.stream = stream_;
   l.workspace = &workspace_;
+  l.hopper = is_hopper() && is_for_hopper(args) ? &args : nullptr;
   switch (args.head_dim) {
     case 16:
       return launch_head<16>(l, v_once, args.k_pages.dtype);

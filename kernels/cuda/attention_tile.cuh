@@ -135,7 +135,9 @@ __device__ __forceinline__ void mask(const AttentionView& view, const RowTile& t
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int row = min(first_row + 16 * m + 8 * half + lane / 4, tile.n_rows - 1);
-      const int query = tile.first_position + (tile.first_row + row) / view.group;
+      const int index = (tile.first_row + row) / view.group;
+      const QueryPlace query =
+          query_at(view, tile.first_token + index, tile.first_position + index);
 #pragma unroll
       for (int n = 0; n < T::kScoreN; ++n) {
 #pragma unroll
@@ -374,7 +376,9 @@ __device__ __forceinline__ void attend(const AttentionView& view, const RowTile&
 
   RunningSoftmax<T> softmax;
   softmax.start();
-  const int first_position = tile.first_position + tile.first_row / view.group;
+  const int first_index = tile.first_row / view.group;
+  const QueryPlace first_query =
+      query_at(view, tile.first_token + first_index, tile.first_position + first_index);
   const int last_position = tile.first_position + (tile.first_row + tile.n_rows - 1) / view.group;
   Sums<T> sums = {};
   int stage = 0;
@@ -395,7 +399,7 @@ __device__ __forceinline__ void attend(const AttentionView& view, const RowTile&
     score<T>(view, query + score_row * T::kQueryChunks, here, score_key, scores);
     const int last_key = first_key + T::kKeys - 1;
     if (first_key < keys.first || last_key > keys.last ||
-        !all_visible(first_position, last_position, first_key, last_key, view.window)) {
+        !all_visible(first_query, last_position, first_key, last_key, view.window)) {
       mask<T>(view, tile, keys, score_row, first_key + score_key, scores);
     }
     softmax.share_maxima(scores, score_row, maxima + warp % T::kKeyParts * T::kRows);

@@ -15,6 +15,7 @@ struct AttentionView {
   const bf16* q;
   const Bits128 *k_pages, *v_pages;
   const int32_t *positions, *query_start, *block_start, *block_table;
+  const int32_t* last_visible;  // null: causal
   bf16* out;
   int n_seqs, n_heads, n_kv_heads, group;
   int window;
@@ -29,15 +30,25 @@ struct AttentionView {
   PartialStats* partial_stats;  // [.., slots, n_heads]
 };
 
-// The one place that knows the mask.
-__device__ __forceinline__ bool visible(int query, int key, int window) {
-  return key <= query && (window == 0 || key > query - window);
+// Of a query: where it stands, and the last key that it sees.
+struct QueryPlace {
+  int position, last;
+};
+
+__device__ __forceinline__ QueryPlace query_at(const AttentionView& view, int token, int position) {
+  return {position, view.last_visible == nullptr ? position : view.last_visible[token]};
 }
 
-// Whether all these queries see all these keys.
-__device__ __forceinline__ bool all_visible(int first_query, int last_query, int first_key,
+// The one place that knows the mask.
+__device__ __forceinline__ bool visible(const QueryPlace& query, int key, int window) {
+  return key <= query.last && (window == 0 || key > query.position - window);
+}
+
+// Whether all queries from `first` to the position `last_query` see all these keys. Later queries
+// see as far as earlier ones or further.
+__device__ __forceinline__ bool all_visible(const QueryPlace& first, int last_query, int first_key,
                                             int last_key, int window) {
-  return visible(first_query, last_key, window) && visible(last_query, first_key, window);
+  return last_key <= first.last && (window == 0 || first_key > last_query - window);
 }
 
 // The first key that a query sees.

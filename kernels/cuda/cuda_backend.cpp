@@ -4,39 +4,25 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 
 #include "kernels/cuda/device_memory.h"
 #include "kernels/cuda/hopper.h"
 #include "kernels/cuda/pack.h"
+#include "kernels/cuda/start.h"
 
 namespace lapidary {
-namespace {
 
-constexpr int kOldestArchitecture = 8;  // the first with bf16 tensor cores and cp.async
-
-// Empty: the first device can be used. Else why not, in words that continue a sentence.
-std::string why_unusable() {
-  int n = 0;
-  const cudaError_t error = cudaGetDeviceCount(&n);
-  if (error != cudaSuccess) {
-    cudaGetLastError();  // it is dealt with here
-    return cudaGetErrorString(error);
-  }
-  if (n == 0) return "there is none";
-  cudaDeviceProp device;
-  CUDA_CHECK(cudaGetDeviceProperties(&device, 0));
-  if (device.major >= kOldestArchitecture) return "";
-  return std::string(device.name) + " has compute capability " + std::to_string(device.major) +
-         "." + std::to_string(device.minor) + ", 8.0 is needed";
-}
-
-}  // namespace
-
-int n_cuda_devices() { return why_unusable().empty() ? 1 : 0; }
+std::string why_no_cuda() { return cuda::why_unusable(); }
 
 std::unique_ptr<Backend> make_cuda_backend(const BackendOptions& options) {
-  return std::make_unique<cuda::CudaBackend>(options);
+  try {
+    return std::make_unique<cuda::CudaBackend>(options);
+  } catch (const std::bad_alloc&) {
+    cuda::require_start(cudaErrorMemoryAllocation, "the library's workspace");
+    throw;
+  }
 }
 
 namespace cuda {
@@ -73,10 +59,11 @@ int open_device(const BackendOptions& options) {
   if (!reason.empty()) {
     throw std::runtime_error("No GPU can be used (" + reason + "): use --device cpu.");
   }
-  CUDA_CHECK(cudaSetDevice(0));
+  require_start(cudaSetDevice(0), "the device");
   if (options.cuda_path == CudaPath::hopper) check_hopper();
+  require_start(cudaFree(nullptr), "the device");  // older runtimes open it no earlier
   int n = 0;
-  CUDA_CHECK(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0));
+  require_start(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, 0), "its properties");
   return n;
 }
 
@@ -88,17 +75,18 @@ void cuda_failed(const char* file, int line, const char* call, cudaError_t error
   std::_Exit(70);
 }
 
-CudaBackend::CudaBackend(const BackendOptions& options)
-    : n_multiprocessors_(open_device(options)), path_(options.cuda_path) {
-  CUDA_CHECK(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
-  staging_ = std::make_unique<Staging>(stream_);
+CudaBackend::Stream::Stream() {
+  require_start(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "a stream");
 }
 
-CudaBackend::~CudaBackend() {
-  CUDA_CHECK(cudaStreamSynchronize(stream_));
-  staging_.reset();
-  CUDA_CHECK(cudaStreamDestroy(stream_));
-}
+CudaBackend::Stream::~Stream() { CUDA_CHECK(cudaStreamDestroy(stream)); }
+
+CudaBackend::CudaBackend(const BackendOptions& options)
+    : n_multiprocessors_(open_device(options)),
+      path_(options.cuda_path),
+      staging_(std::make_unique<Staging>(stream_)) {}
+
+CudaBackend::~CudaBackend() { CUDA_CHECK(cudaStreamSynchronize(stream_)); }
 
 std::string CudaBackend::description() const {
   cudaDeviceProp device;
@@ -116,6 +104,13 @@ int64_t CudaBackend::free_bytes() const {
   size_t total = 0;
   CUDA_CHECK(cudaMemGetInfo(&free, &total));
   return static_cast<int64_t>(free);
+}
+
+int64_t CudaBackend::total_bytes() const {
+  size_t free = 0;
+  size_t total = 0;
+  CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  return static_cast<int64_t>(total);
 }
 
 Buffer CudaBackend::allocate(size_t bytes) {

@@ -26,9 +26,14 @@ class CudaBackend final : public Backend {
   int n_threads() const override { return 1; }
 
   int64_t free_bytes() const override;
+  int64_t total_bytes() const override;
+  void reserve_workspace(int64_t bytes) override {
+    workspace_.reserve(static_cast<size_t>(bytes));
+  }
+  int64_t workspace_bytes() const override { return static_cast<int64_t>(workspace_.bytes()); }
   Ceilings measure_ceilings() override;  // ceilings.cpp
-  bool runs_ahead() const override { return true; }
   bool replays() const override { return true; }
+  bool runs_ahead() const override { return true; }
   void replay(const ReplayKey& key, const std::function<void()>& body) override {
     recordings_.run(key, stream_, body);
   }
@@ -72,7 +77,13 @@ class CudaBackend final : public Backend {
 
   int n_multiprocessors_ = 0;
   CudaPath path_ = CudaPath::portable;
-  cudaStream_t stream_ = nullptr;
+  // Destroyed after what works on it.
+  struct Stream {
+    cudaStream_t stream = nullptr;
+    Stream();
+    ~Stream();
+    operator cudaStream_t() const { return stream; }
+  } stream_;
   std::unique_ptr<Staging> staging_;
   Gemm gemm_;
   Recordings recordings_;

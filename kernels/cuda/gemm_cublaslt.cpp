@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <stdexcept>
+#include <string>
 #include <tuple>
 
 #include "kernels/check.h"
@@ -60,7 +62,13 @@ struct Gemm::State {
   Buffer workspace = allocate_device(kWorkspaceBytes);
   std::map<Shape, cublasLtMatmulAlgo_t> chosen;
 
-  State() { check(cublasLtCreate(&handle), "cublasLtCreate"); }
+  State() {
+    const cublasStatus_t status = cublasLtCreate(&handle);
+    if (status == CUBLAS_STATUS_SUCCESS) return;
+    throw std::runtime_error(
+        std::string("cuBLASLt cannot be started: ") + cublasLtGetStatusString(status) +
+        "; free memory on the GPU (nvidia-smi lists who holds it), or use --device cpu.");
+  }
   ~State() { cublasLtDestroy(handle); }
 
   // The first proposal of the heuristic, kept: asking costs more than a small product.

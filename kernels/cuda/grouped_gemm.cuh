@@ -14,10 +14,9 @@
 #pragma once
 
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda_limits.h"
 
 namespace lapidary::cuda {
-
-constexpr int kMaxExperts = 128;
 
 // A block's tile and how its warps share it.
 template <int rows, int tokens, int depth, int warp_rows, int warp_tokens, int stages, int blocks>

@@ -19,12 +19,12 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/few_rows.cuh"
 #include "kernels/cuda/pack.h"
+#include "kernels/cuda_memory.h"
 
 namespace lapidary::cuda {
 namespace {
 
 constexpr int kMaxFewRows = 16;
-constexpr int64_t kPairedRows = 2048;  // whose sums of gate and up stay in L2
 
 // What becomes of a sum.
 enum class Finish : uint8_t { plain, soft_cap, geglu };

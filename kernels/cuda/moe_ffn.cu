@@ -38,6 +38,7 @@ namespace lapidary::cuda {
 namespace {
 
 constexpr int kMaxTopK = 8;
+static_assert(kMaxTopK == kMaxChosen);
 constexpr int kMaxFewTokens = kStripTokens;
 
 struct Moe {

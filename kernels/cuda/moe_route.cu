@@ -21,6 +21,8 @@
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda_limits.h"
+#include "kernels/cuda_memory.h"
 
 namespace lapidary::cuda {
 namespace {
@@ -28,9 +30,10 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * kWarpSize;
 constexpr int kWarpExperts = 16;
-constexpr int kMaxExperts = kWarps * kWarpExperts;
+static_assert(kMaxExperts == kWarps * kWarpExperts);
 constexpr int kMaxTopK = kWarpSize;
-constexpr int kSlice = 256;  // k of a block: 8 of each lane
+static_assert(kMaxChosen <= kMaxTopK);
+constexpr int kSlice = kRouteSlice;  // k of a block: 8 of each lane
 constexpr int kSteps = kSlice / 32;
 constexpr int kParts = 3;
 constexpr int kMaxTiles = 4096;

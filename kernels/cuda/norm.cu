@@ -14,12 +14,14 @@
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda_limits.h"
 
 namespace lapidary::cuda {
 namespace {
 
 constexpr int kColumns = 8;        // of a thread
-constexpr int kMaxThreads = 1024;  // hidden up to 8192
+constexpr int kMaxThreads = 1024;
+static_assert(kColumns * kMaxThreads == kMaxHidden);
 constexpr int kMaxWarps = kMaxThreads / kWarpSize;
 
 // The columns of this thread. `is_wide`: hidden is a multiple of 8, so rows start on 16 bytes.

@@ -89,7 +89,6 @@ Weight pack(std::span<const HostMatrix> parts, WeightForm form, Staging& staging
     }
     staging.send(to + static_cast<size_t>(begin) * row_bytes, static_cast<size_t>(n) * row_bytes);
   }
-  staging.finish();
   return w;
 }
 

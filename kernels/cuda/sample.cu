@@ -25,6 +25,7 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
 #include "kernels/cuda/sample.cuh"
+#include "kernels/cuda_limits.h"
 
 namespace lapidary::cuda {
 namespace {
@@ -368,7 +369,7 @@ void check_draws(const SampleArgs& args) {
   const int64_t vocab = args.logits.dim(1);
   expect_shape(args.logits, DType::f32, {n_rows, vocab});
   // Ids fit the digits by which long draws search; draws the second dimension of a grid.
-  CHECK(vocab > 0 && vocab <= int64_t{1} << 22 && args.draws.size() <= 65535);
+  CHECK(vocab > 0 && vocab <= kMaxVocab && args.draws.size() <= 65535);
   for (size_t i = 0; i < args.draws.size(); ++i) {
     const SampleDraw& draw = args.draws[i];
     CHECK(draw.row >= 0 && draw.row < n_rows && draw.scored < vocab);

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/launch.h"
 #include "kernels/cuda/philox.cuh"
+#include "kernels/cuda_memory.h"
 #include "kernels/sample.h"
 
 namespace lapidary::cuda {
@@ -16,7 +17,7 @@ constexpr int kMaxShortTopK = 64;
 constexpr int kMaxSortedTopK = 1024;
 
 // Logits of a row that one block takes at once.
-constexpr int kPiece = 16384;
+constexpr int kPiece = kSampledPiece;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -50,6 +51,8 @@ struct DeviceDraw {
   __host__ __device__ int n_kept() const { return is_greedy() || is_long() ? 1 : top_k; }
   __host__ __device__ int n_top() const { return n_logprobs > 0 ? n_logprobs : 0; }
 };
+
+static_assert(sizeof(DeviceDraw) <= kDrawBytes);
 
 struct DeviceAnswer {
   int32_t token;

@@ -17,6 +17,7 @@ set(cuda_sources
   sample_long.cu
   sample_select.cu
   staging.cpp
+  start.cpp
   tensor_map.cpp
   workspace.cpp
 )
@@ -25,4 +26,5 @@ set(cuda_sources
 set(hopper_sources
   hopper.cpp
   hopper_grouped_gemm.cu
+  hopper_attention.cu
 )

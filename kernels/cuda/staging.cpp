@@ -1,19 +1,19 @@
 #include "kernels/cuda/staging.h"
 
+#include "kernels/cuda/start.h"
+
 namespace lapidary::cuda {
 
 Staging::Staging(cudaStream_t stream) : stream_(stream) {
   for (Part& part : parts_) {
-    CUDA_CHECK(cudaMallocHost(&part.data, kBytes));
-    CUDA_CHECK(cudaEventCreateWithFlags(&part.sent, cudaEventDisableTiming));
+    require_start(cudaMallocHost(&part.data, kBytes), "page-locked memory of the host");
+    require_start(cudaEventCreateWithFlags(&part.sent, cudaEventDisableTiming), "an event");
   }
 }
 
-Staging::~Staging() {
-  for (Part& part : parts_) {
-    CUDA_CHECK(cudaEventDestroy(part.sent));
-    CUDA_CHECK(cudaFreeHost(part.data));
-  }
+Staging::Part::~Part() {
+  if (sent != nullptr) CUDA_CHECK(cudaEventDestroy(sent));
+  if (data != nullptr) CUDA_CHECK(cudaFreeHost(data));
 }
 
 void* Staging::fill() {
@@ -27,7 +27,5 @@ void Staging::send(void* to, size_t bytes) {
   CUDA_CHECK(cudaEventRecord(part.sent, stream_));
   current_ = (current_ + 1) % parts_.size();
 }
-
-void Staging::finish() { CUDA_CHECK(cudaStreamSynchronize(stream_)); }
 
 }  // namespace lapidary::cuda

@@ -12,8 +12,8 @@ namespace lapidary::cuda {
 
 class Staging {
  public:
+  // Throws std::runtime_error, one sentence, when the memory cannot be locked.
   explicit Staging(cudaStream_t stream);
-  ~Staging();
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
@@ -21,15 +21,14 @@ class Staging {
 
   // The buffer to fill, kBytes, once the device has read what was in it.
   void* fill();
-  // Sends the first `bytes` of it.
+  // Sends the first `bytes` of it: what the stream does later finds them there.
   void send(void* to, size_t bytes);
-  // Waits until all that was sent has arrived.
-  void finish();
 
  private:
   struct Part {
     void* data = nullptr;
     cudaEvent_t sent = nullptr;
+    ~Part();
   };
 
   cudaStream_t stream_;

@@ -13,6 +13,16 @@ constexpr size_t kLargestStep = size_t{64} << 20;
 
 }  // namespace
 
+void Workspace::reserve(size_t bytes) {
+  if (chunks_.empty() && bytes > 0) chunks_.push_back(allocate_device(bytes));
+}
+
+size_t Workspace::bytes() const {
+  size_t all = 0;
+  for (const Buffer& chunk : chunks_) all += chunk.bytes();
+  return all;
+}
+
 void* Workspace::take_bytes(size_t bytes) {
   while (chunk_ < chunks_.size() && used_ + bytes > chunks_[chunk_].bytes()) {
     ++chunk_;

@@ -25,6 +25,11 @@ class Workspace {
     return static_cast<T*>(take_bytes(static_cast<size_t>(n) * sizeof(T)));
   }
 
+  // Takes so much at once, if it has none yet: all that the largest verb will ask for.
+  void reserve(size_t bytes);
+  // Taken from the device so far.
+  size_t bytes() const;
+
  private:
   void* take_bytes(size_t bytes);
 

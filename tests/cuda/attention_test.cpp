@@ -2,6 +2,7 @@
 #include "tests/reference/attention.h"
 
 #include "tests/cuda/paged_batch.h"
+#include "tests/ends.h"
 #include "tests/cuda/schedules.h"
 
 namespace lapidary {
@@ -37,7 +38,7 @@ std::vector<reference::Bounded> expected_of(const PagedBatch& batch) {
         const auto row =
             reference::attend(batch.q.data() + (int64_t{t} * c.n_heads + head) * c.head_dim, false,
                               batch.keys[s][kv_head], batch.values[s][kv_head], batch.positions[t],
-                              c.window, kWeightRounding);
+                              c.window, kWeightRounding, batch.last_visible[t]);
         for (reference::Bounded x : row) {
           x.error += (std::fabs(x.value) + x.error) / 256;
           out.push_back(x);
@@ -72,14 +73,16 @@ void check_all_forms(Backend& backend, const cases::Attention& c) {
 const cases::Attention kRealHeads[] = {
     {"sliding decode across segments", 4, 2, 256, 300, {{640, 1}, {3, 1}}},
     {"sliding prefill, more rows than a tile", 4, 2, 256, 40, {{50, 70}, {0, 2}}},
+    {"sliding prefill with spans", 4, 2, 256, 40, {{50, 75, {{52, 63}, {64, 119}}}, {30, 1}}},
     {"global decode across segments", 8, 1, 512, 0, {{290, 1}}},
     {"global prefill, more rows than a tile", 4, 1, 512, 0, {{30, 19}}},
 };
 
 }  // namespace
 
-TEST_CASE("CUDA attention equals its plain twin: windows, page edges, segments, mixed batches",
-          "[cuda]") {
+TEST_CASE(
+    "CUDA attention equals its plain twin: windows, spans, page edges, segments, mixed batches",
+    "[cuda]") {
   const auto backend = make_cuda_backend({});
   for (const cases::Attention& c : cases::attentions()) {
     if (c.timed || c.head_dim == 48) continue;
@@ -113,6 +116,12 @@ TEST_CASE("CUDA attention cuts the keys of few queries behind a long context", "
        64,
        290,
        {{1000, 40}, {700, 3}}},
+      {"window, spans in a short tile and in long ones",
+       4,
+       1,
+       64,
+       290,
+       {{1000, 40, {{1003, 1030}}}, {700, 3, {{701, 702}}}, {255, 4, {{255, 258}}}}},
       {"one query more would not be cut", 2, 1, 16, 0, {{800, 65}}},
       {"not cut", 2, 1, 16, 0, {{800, 66}}},
   };
@@ -126,6 +135,22 @@ TEST_CASE("CUDA attention equals its plain twin on a device with 99 KiB of share
   cuda_on_cpu::set_shared_opt_in(99 * 1024);
   for (const cases::Attention& c : kRealHeads) check_all_forms(*backend, c);
   cuda_on_cpu::set_shared_opt_in(227 * 1024);
+}
+
+TEST_CASE("CUDA attention stops at a chunk that cuts a span", "[cuda]") {
+  const auto backend = make_cuda_backend({});
+  for (const int n_tokens : {40, 3}) {
+    PagedBatch batch = paged_batch(
+        *backend, {"cut", 4, 2, 16, 30, {{5, n_tokens, {{6, 7}}}}}, DType::bf16, 0, 1);
+    const auto run = [&] {
+      const PagedBatch::Call call = batch.call(*backend, 0, 1);
+      backend->attention(call.args);
+      from_device(*backend, call.args.out);
+    };
+    CHECK_FALSE(aborts(run));
+    batch.last_visible.back() += 1;
+    CHECK(aborts(run));
+  }
 }
 #endif
 

@@ -1,6 +1,11 @@
 // What CudaBackend does without a kernel: memory, packing, refusals.
-#include "tests/cuda/device_data.h"
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <new>
+
 #include "tests/catch.h"
+#include "tests/cuda/device_data.h"
 
 namespace lapidary {
 namespace {
@@ -31,11 +36,79 @@ std::vector<uint16_t> stored(Backend& backend, const Weight& weight) {
 
 TEST_CASE("a CUDA backend says what it is and refuses other types", "[cuda]") {
   const auto backend = open_cuda();
-  CHECK(n_cuda_devices() == 1);
+  CHECK(why_no_cuda().empty());
   CHECK(backend->description().find("bfloat16") != std::string::npos);
   CHECK(backend->free_bytes() > 0);
   CHECK_THROWS_WITH(make_cuda_backend({.compute = DType::f32}), Catch::Contains("--dtype"));
 }
+
+TEST_CASE("kernels for Hopper are taken only when asked for, and refused elsewhere", "[cuda]") {
+  const auto rows = [](const Backend& backend, const std::string& word) {
+    const std::vector<KernelPath> paths = backend.kernel_paths();
+    return std::count_if(paths.begin(), paths.end(), [&](const KernelPath& path) {
+      return path.path.find("wgmma") != std::string::npos &&
+             path.verb.find(word) != std::string::npos;
+    });
+  };
+  const auto portable = open_cuda();
+  CHECK(rows(*portable, "instead") == 0);
+#ifdef CUDA_ON_CPU
+  CHECK(rows(*portable, "not run") > 0);
+  const auto hopper = make_cuda_backend({.cuda_path = CudaPath::hopper});
+  CHECK(rows(*hopper, "instead") > 0);
+  CHECK(rows(*hopper, "not run") == 0);
+  for (const int major : {8, 10}) {
+    cuda_on_cpu::set_start({.major = major});
+    CHECK_NOTHROW(open_cuda());
+    CHECK_THROWS_WITH(make_cuda_backend({.cuda_path = CudaPath::hopper}),
+                      Catch::Contains("9.0 is needed") && Catch::Contains("--cuda-path portable"));
+  }
+  cuda_on_cpu::set_start({});
+#endif
+}
+
+#ifdef CUDA_ON_CPU
+TEST_CASE("why no GPU can be used is said in words", "[cuda]") {
+  const auto why = [](const cuda_on_cpu::Start& start) {
+    cuda_on_cpu::set_start(start);
+    std::string reason = why_no_cuda();
+    CHECK_THROWS_WITH(open_cuda(), Catch::Contains(reason) && Catch::Contains("--device cpu"));
+    cuda_on_cpu::set_start({});
+    return reason;
+  };
+  CHECK(why({.count = cudaErrorNoDevice}) == "no NVIDIA GPU is visible");
+  CHECK(why({.count = cudaErrorInsufficientDriver, .driver = 0}) == "the NVIDIA driver is missing");
+  CHECK(why({.count = cudaErrorInsufficientDriver, .driver = 12020}) ==
+        "the NVIDIA driver is for CUDA 12.2, this build needs 13.0");
+  CHECK(why({.major = 7}) == "CUDA on the CPU has compute capability 7.0, 8.0 is needed");
+  CHECK(why_no_cuda().empty());
+}
+
+TEST_CASE("a GPU that is busy or full ends the start in one sentence", "[cuda]") {
+  cuda_on_cpu::set_start({.open = cudaErrorDevicesUnavailable});
+  CHECK_THROWS_WITH(open_cuda(),
+                    Catch::Contains("held by another process") && Catch::Contains("nvidia-smi"));
+  cuda_on_cpu::set_start({.open = cudaErrorMemoryAllocation});
+  CHECK_THROWS_WITH(open_cuda(),
+                    Catch::Contains("memory is full") && Catch::Contains("nvidia-smi"));
+  cuda_on_cpu::set_start({.open = cudaErrorInvalidDevice});
+  CHECK_THROWS_WITH(open_cuda(), Catch::Contains("cannot be started: invalid device ordinal"));
+  cuda_on_cpu::set_start({});
+  CHECK(open_cuda()->free_bytes() > 0);
+}
+
+TEST_CASE("what is free of the device is what was not allocated", "[cuda]") {
+  const auto backend = open_cuda();
+  CHECK(backend->total_bytes() == int64_t{8} << 30);
+  const int64_t free = backend->free_bytes();
+  {
+    const Buffer taken = backend->allocate(1 << 20);
+    CHECK(backend->free_bytes() == free - (1 << 20));
+    CHECK_THROWS_AS(backend->allocate(static_cast<size_t>(free)), std::bad_alloc);
+  }
+  CHECK(backend->free_bytes() == free);
+}
+#endif
 
 TEST_CASE("device memory starts as zeros and keeps what is uploaded", "[cuda]") {
   const auto backend = open_cuda();
@@ -52,7 +125,7 @@ TEST_CASE("device memory starts as zeros and keeps what is uploaded", "[cuda]") 
 
 TEST_CASE("stacked parts lie after one another, of every expert", "[cuda]") {
   const auto backend = open_cuda();
-  const auto first = matrix(0, 6, 16);     // two experts of 3 rows
+  const auto first = matrix(0, 6, 16);      // two experts of 3 rows
   const auto second = matrix(100, 10, 16);  // of 5
   HostMatrix parts[] = {host(first, 3, 16), host(second, 5, 16)};
   for (HostMatrix& part : parts) {

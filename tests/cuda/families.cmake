@@ -10,4 +10,4 @@ set(cuda_ptx_sources ptx_test.cu fp8_test.cu)
 
 # Of what is compiled for sm_90a alone.
 set(hopper_test_families hopper)
-set(cuda_hopper_sources ptx_hopper_test.cu)
+set(cuda_hopper_sources hopper_attention_test.cpp ptx_hopper_test.cu)

@@ -12,6 +12,7 @@
 #include "tests/cuda/device_data.h"
 #include "tests/kernels/cases.h"
 #include "tests/kernels/data.h"
+#include "tests/tested_seed.h"
 
 namespace lapidary {
 
@@ -74,7 +75,7 @@ struct PagedBatch {
   cases::Attention shape;
   int n_angles;  // V stored once: K pages hold the turned dims; 0: K pages hold all
   std::vector<float> q;
-  std::vector<int32_t> positions, query_start{0}, block_start{0}, block_table;
+  std::vector<int32_t> positions, last_visible, query_start{0}, block_start{0}, block_table;
   // [sequence][kv head][position][head_dim]: what q meets, as stored
   std::vector<std::vector<std::vector<std::vector<float>>>> keys, values;
   OnDevice k_pages, v_pages;
@@ -112,6 +113,9 @@ struct PagedBatch {
     a.k_pages = k_pages;
     a.v_pages = v_pages;
     a.positions = ints(part(positions, row, row + static_cast<int>(n), 0));
+    if (shape.has_spans()) {
+      a.last_visible = ints(part(last_visible, row, row + static_cast<int>(n), 0));
+    }
     a.query_start = ints(part(query_start, first, last + 1, row));
     a.block_start = ints(part(block_start, first, last + 1, block));
     a.block_table = ints(part(block_table, block, block_start[last], 0));
@@ -132,7 +136,7 @@ inline PagedBatch paged_batch(Backend& backend, const cases::Attention& shape, D
   PagedBatch batch;
   batch.shape = shape;
   batch.n_angles = n_angles;
-  std::mt19937 generator(seed);
+  std::mt19937 generator(tested_seed(seed));
   std::normal_distribution<float> normal;
   int64_t n_pages = 2;
   for (const auto& s : shape.sequences) n_pages += (s.n_before + s.n_tokens + 15) / 16;
@@ -168,7 +172,10 @@ inline PagedBatch paged_batch(Backend& backend, const cases::Attention& shape, D
         }
       }
     }
-    for (int t = 0; t < s.n_tokens; ++t) batch.positions.push_back(s.n_before + t);
+    for (int t = 0; t < s.n_tokens; ++t) {
+      batch.positions.push_back(s.n_before + t);
+      batch.last_visible.push_back(s.last_visible(s.n_before + t));
+    }
     batch.query_start.push_back(static_cast<int32_t>(batch.positions.size()));
     batch.block_start.push_back(static_cast<int32_t>(batch.block_table.size()));
   }

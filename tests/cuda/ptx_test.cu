@@ -8,6 +8,7 @@
 
 #include "tests/cuda/kernel_launch.h"
 #include "tests/cuda/schedules.h"
+#include "tests/tested_seed.h"
 
 namespace lapidary::cuda {
 namespace {
@@ -25,14 +26,14 @@ double bf16_value(uint16_t x) {
 }
 
 std::vector<uint16_t> random_bf16(size_t n, uint32_t seed) {
-  std::mt19937 generator(seed);
+  std::mt19937 generator(tested_seed(seed));
   std::normal_distribution<float> normal;
   std::vector<uint16_t> values(n);
   for (uint16_t& x : values) x = bf16_bits(normal(generator));
   return values;
 }
 std::vector<float> random_floats(size_t n, uint32_t seed) {
-  std::mt19937 generator(seed);
+  std::mt19937 generator(tested_seed(seed));
   std::normal_distribution<float> normal;
   std::vector<float> values(n);
   for (float& x : values) x = normal(generator);

@@ -13,6 +13,8 @@ constexpr int kMultiprocessors = 4;
 
 size_t shared_bytes_opt_in = 227 * 1024;
 
+Start start;
+
 cudaError_t last_error = cudaSuccess;
 
 std::map<const void*, size_t>& shared_bytes_asked_for() {
@@ -34,6 +36,7 @@ bool fits_device(const cudaLaunchConfig_t& config) {
 }  // namespace
 
 void set_shared_opt_in(size_t bytes) { shared_bytes_opt_in = bytes; }
+void set_start(const Start& as) { start = as; }
 
 cudaError_t returned(cudaError_t error) {
   if (error != cudaSuccess) last_error = error;
@@ -79,6 +82,9 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorMemoryAllocation: return "out of memory";
     case cudaErrorInvalidConfiguration: return "invalid configuration argument";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient";
+    case cudaErrorDevicesUnavailable: return "all CUDA devices are busy or unavailable";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidResourceHandle: return "invalid resource handle";
     case cudaErrorNotReady: return "device not ready";
     case cudaErrorHostMemoryAlreadyRegistered: return "host memory is already registered";
@@ -99,15 +105,15 @@ cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); 
 cudaError_t cudaPeekAtLastError() { return last_error; }
 
 cudaError_t cudaGetDeviceCount(int* n) {
-  *n = 1;
-  return cudaSuccess;
+  *n = start.count == cudaSuccess ? 1 : 0;
+  return returned(start.count);
 }
 cudaError_t cudaGetDevice(int* device) {
   *device = 0;
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? cudaSuccess : returned(cudaErrorInvalidDevice);
+  return returned(device == 0 ? start.open : cudaErrorInvalidDevice);
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
@@ -119,7 +125,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   properties->sharedMemPerBlock = kSharedBytes;
   properties->sharedMemPerBlockOptin = shared_bytes_opt_in;
   properties->multiProcessorCount = kMultiprocessors;
-  properties->major = 9;
+  properties->major = start.major;
   properties->minor = 0;
   properties->l2CacheSize = 1 << 20;
   properties->warpSize = 32;
@@ -149,4 +155,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   *version = 13000;
   return cudaSuccess;
 }
-cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = start.driver;
+  return cudaSuccess;
+}

@@ -1,5 +1,4 @@
 // Device and page-locked memory as host memory, and copies between them.
-#include <sys/sysinfo.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -27,6 +26,8 @@ struct Allocations {
   std::mutex mutex;
   std::map<const char*, size_t> bytes;   // of device memory, by address
   std::map<const char*, size_t> pinned;  // of the host's page-locked memory
+  size_t allocated = 0;                  // bytes of device memory
+  size_t total = size_t{8} << 30;        // of the device
 };
 
 Allocations& allocations() {
@@ -87,6 +88,12 @@ bool is_device_memory(const void* data, size_t bytes) {
   return lies_in(all.bytes, data, bytes);
 }
 
+void set_device_memory(size_t bytes) {
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  all.total = bytes;
+}
+
 }  // namespace cuda_on_cpu
 
 using namespace cuda_on_cpu;
@@ -98,7 +105,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   size_t free_bytes = 0;
   size_t total_bytes = 0;
   cudaMemGetInfo(&free_bytes, &total_bytes);
-  if (bytes > total_bytes || posix_memalign(data, 256, bytes + kGuardBytes) != 0) {
+  if (bytes > free_bytes || posix_memalign(data, 256, bytes + kGuardBytes) != 0) {
     *data = nullptr;
     return returned(cudaErrorMemoryAllocation);
   }
@@ -107,6 +114,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   Allocations& all = allocations();
   const std::lock_guard lock(all.mutex);
   all.bytes[static_cast<char*>(*data)] = bytes;
+  all.allocated += bytes;
   return cudaSuccess;
 }
 
@@ -123,6 +131,7 @@ cudaError_t cudaFree(void* data) {
     require(guard[i] == kGuard, "device memory was written beyond its end");
   }
   std::memset(data, 0xff, found->second);
+  all.allocated -= found->second;
   all.bytes.erase(found);
   std::free(data);
   return cudaSuccess;
@@ -173,10 +182,10 @@ cudaError_t cudaHostGetDevicePointer(void** on_device, void* data, unsigned) {
 }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
-  struct sysinfo info {};
-  sysinfo(&info);
-  *free = static_cast<size_t>(info.freeram) * info.mem_unit;
-  *total = static_cast<size_t>(info.totalram) * info.mem_unit;
+  Allocations& all = allocations();
+  const std::lock_guard lock(all.mutex);
+  *free = all.total > all.allocated ? all.total - all.allocated : 0;
+  *total = all.total;
   return cudaSuccess;
 }
 

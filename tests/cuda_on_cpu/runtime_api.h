@@ -15,6 +15,9 @@ enum cudaError_t {
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
   cudaErrorInvalidConfiguration = 9,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorDevicesUnavailable = 46,
+  cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
@@ -202,6 +205,18 @@ namespace cuda_on_cpu {
 
 // How much shared memory a block may ask for: devices differ (99 to 227 KiB; at first the latter).
 void set_shared_opt_in(size_t bytes);
+
+// The device's memory (at first 8 GiB): what is not allocated of it is free.
+void set_device_memory(size_t bytes);
+
+// What the machine answers when the device is looked for and opened (at first: success).
+struct Start {
+  cudaError_t count = cudaSuccess;  // cudaGetDeviceCount
+  cudaError_t open = cudaSuccess;   // cudaSetDevice
+  int major = 9;                    // compute capability
+  int driver = 13000;               // 0: none is installed
+};
+void set_start(const Start& start);
 
 // Work of a stream: done at once or later, or recorded if the stream is captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);

@@ -1,5 +1,6 @@
 // Catch's main for tests that run on a GPU: without one they are skipped (exit status 77).
 #include <cstdio>
+#include <string>
 
 #include "kernels/backend.h"
 
@@ -7,8 +8,9 @@
 #include "tests/catch.h"
 
 int main(int argc, char** argv) {
-  if (lapidary::n_cuda_devices() == 0) {
-    std::puts("Skipped: no GPU can be used.");
+  const std::string why = lapidary::why_no_cuda();
+  if (!why.empty()) {
+    std::printf("Skipped: no GPU can be used: %s.\n", why.c_str());
     return 77;
   }
   return Catch::Session().run(argc, argv);

@@ -10,12 +10,13 @@
 #include "tests/kernels/cases.h"
 #include "tests/kernels/data.h"
 #include "tests/kernels/pages.h"
+#include "tests/tested_seed.h"
 
 namespace lapidary {
 
 struct AttentionData {
   std::vector<float> q, out;
-  std::vector<int32_t> positions, query_start{0}, block_start{0}, block_table;
+  std::vector<int32_t> positions, last_visible, query_start{0}, block_start{0}, block_table;
   Buffer k_memory, v_memory;
   Tensor k_pages, v_pages;
   // [sequence][kv head][position][head_dim], as stored
@@ -28,7 +29,7 @@ struct AttentionData {
 inline AttentionData attention_data(Backend& backend, const cases::Attention& c, DType dtype,
                                     uint32_t seed, bool keep_copy = true) {
   AttentionData data;
-  std::mt19937 generator(seed);
+  std::mt19937 generator(tested_seed(seed));
   std::normal_distribution<float> normal;
   std::vector<int32_t> free_pages;
   int64_t n_pages = 0;
@@ -74,7 +75,10 @@ inline AttentionData attention_data(Backend& backend, const cases::Attention& c,
         values[head].push_back(v);
       }
     }
-    for (int t = 0; t < s.n_tokens; ++t) data.positions.push_back(s.n_before + t);
+    for (int t = 0; t < s.n_tokens; ++t) {
+      data.positions.push_back(s.n_before + t);
+      data.last_visible.push_back(s.last_visible(s.n_before + t));
+    }
     data.query_start.push_back(static_cast<int32_t>(data.positions.size()));
     data.block_start.push_back(static_cast<int32_t>(data.block_table.size()));
   }
@@ -89,6 +93,7 @@ inline AttentionData attention_data(Backend& backend, const cases::Attention& c,
   a.k_pages = data.k_pages;
   a.v_pages = data.v_pages;
   a.positions = view(data.positions, {n});
+  if (c.has_spans()) a.last_visible = view(data.last_visible, {n});
   a.query_start = view(data.query_start, {n_seqs + 1});
   a.block_start = view(data.block_start, {n_seqs + 1});
   a.block_table = view(data.block_table, {data.block_start.back()});

@@ -1,5 +1,6 @@
 // attention against the plain twin.
 #include "tests/reference/attention.h"
+#include "tests/ends.h"
 #include "tests/kernels/attention_data.h"
 
 namespace lapidary {
@@ -17,9 +18,9 @@ void check(Backend& backend, const cases::Attention& c, DType dtype) {
         INFO("sequence " << s << ", row " << t << ", head " << head);
         const int kv_head = head / (c.n_heads / c.n_kv_heads);
         const int64_t at = (t * c.n_heads + head) * d;
-        const auto expected =
-            reference::attend(data.q.data() + at, round_q, data.keys[s][kv_head],
-                              data.values[s][kv_head], data.positions[t], c.window);
+        const auto expected = reference::attend(data.q.data() + at, round_q, data.keys[s][kv_head],
+                                                data.values[s][kv_head], data.positions[t],
+                                                c.window, 0, data.last_visible[t]);
         const std::vector<float> actual(data.out.begin() + at, data.out.begin() + at + d);
         require_close(actual, [&](int64_t i) { return expected[i]; });
       }
@@ -29,7 +30,7 @@ void check(Backend& backend, const cases::Attention& c, DType dtype) {
 
 }  // namespace
 
-TEST_CASE("attention equals its plain twin: windows, page edges, segments, mixed batches",
+TEST_CASE("attention equals its plain twin: windows, spans, page edges, segments, mixed batches",
           "[kernels]") {
   each_backend([](Backend& backend) {
     for (const cases::Attention& c : cases::attentions()) {
@@ -55,6 +56,24 @@ TEST_CASE("attention survives scores far apart", "[kernels]") {
       }
     }
   });
+}
+
+TEST_CASE("attention refuses a chunk that cuts a span", "[kernels]") {
+  const auto backend = make_cpu_backend({DType::f32, 1, "generic"});
+  const cases::Attention c{"", 2, 1, 16, 20, {{10, 6, {{12, 15}}}, {0, 5, {{2, 3}}}}};
+  AttentionData data = attention_data(*backend, c, DType::f32, 3);
+  CHECK_FALSE(aborts([&] { backend->attention(data.args); }));
+  const auto refuses = [&](int row, int32_t last) {
+    const int32_t was = std::exchange(data.last_visible[row], last);
+    const bool does = aborts([&] { backend->attention(data.args); });
+    data.last_visible[row] = was;
+    return does;
+  };
+  CHECK(refuses(5, 16));  // beyond the chunk
+  CHECK(refuses(2, 16));
+  CHECK(refuses(8, 1));   // before the query itself
+  CHECK(refuses(3, 13));  // a later query sees less
+  CHECK_FALSE(refuses(10, 4));
 }
 
 }  // namespace lapidary

@@ -171,6 +171,41 @@ TEST_CASE("promise: attention under any chunking, batch and thread count", "[ker
   }
 }
 
+TEST_CASE("promise: attention with spans, under any chunking that cuts none", "[kernels]") {
+  const cases::Attention c{"", 4, 2, 32, 24, {{1000, 60, {{1004, 1008}, {1009, 1047}}}}};
+  auto maker = make_cpu_backend({DType::f32, 1, "generic"});
+  for (DType dtype : {DType::bf16, DType::f32}) {
+    AttentionData data = attention_data(*maker, c, dtype, 1, false);
+    const int64_t width = c.n_heads * c.head_dim;
+    const auto rows = [&](Backend& backend, int64_t first, int64_t n) {
+      std::vector<float> out(n * width);
+      std::vector<int32_t> query_start = {0, static_cast<int32_t>(n)};
+      AttentionArgs args = data.args;
+      args.q = rows_of(data.q, first, n, width);
+      args.positions = Tensor(data.positions.data() + first, DType::i32, {n});
+      args.last_visible = Tensor(data.last_visible.data() + first, DType::i32, {n});
+      args.query_start = view(query_start, {2});
+      args.out = view(out, {n, width});
+      backend.attention(args);
+      return out;
+    };
+    each_backend([&](Backend& backend) {
+      const auto all = rows(backend, 0, 60);
+      for (auto [first, n] : {std::pair<int64_t, int64_t>{0, 4},
+                              {0, 9},
+                              {4, 5},
+                              {9, 39},
+                              {4, 56},
+                              {48, 12},
+                              {59, 1}}) {
+        INFO("rows " << first << " to " << first + n << ", pages " << dtype_name(dtype));
+        require_same_bits(rows(backend, first, n),
+                          {all.begin() + first * width, all.begin() + (first + n) * width});
+      }
+    });
+  }
+}
+
 TEST_CASE("promise: attention of a sequence does not see its neighbours in the batch",
           "[kernels]") {
   each_backend([](Backend& backend) {

@@ -2,6 +2,7 @@
 // and the edges. kernel_bench times those marked `timed`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -52,9 +53,23 @@ inline const std::vector<Linear>& logits() {
   return cases;
 }
 
+// Positions that see one another both ways, both included.
+struct Span {
+  int first, last;
+};
+
 struct Sequence {
-  int n_before;  // positions already in the cache
-  int n_tokens;  // queries of this step
+  int n_before;                  // positions already in the cache
+  int n_tokens;                  // queries of this step
+  std::vector<Span> spans = {};  // of these, ascending
+
+  // The last key that the query at a position sees.
+  int last_visible(int position) const {
+    for (const Span& span : spans) {
+      if (position >= span.first && position <= span.last) return span.last;
+    }
+    return position;
+  }
 };
 
 struct Attention {
@@ -62,6 +77,11 @@ struct Attention {
   int n_heads, n_kv_heads, head_dim, window;
   std::vector<Sequence> sequences;
   bool timed = false;
+
+  bool has_spans() const {
+    return std::any_of(sequences.begin(), sequences.end(),
+                       [](const Sequence& s) { return !s.spans.empty(); });
+  }
 };
 
 inline const std::vector<Attention>& attentions() {
@@ -79,6 +99,24 @@ inline const std::vector<Attention>& attentions() {
       {"prefill across a segment", 4, 2, 32, 0, {{1000, 60}}},
       {"window across a segment", 4, 2, 32, 300, {{1100, 50}, {1023, 1}}},
       {"many heads a kv head", 16, 1, 32, 0, {{20, 9}}},
+      {"span inside a prompt", 4, 2, 32, 20, {{0, 30, {{7, 13}}}}},
+      {"spans that touch do not see one another", 2, 1, 16, 20, {{0, 40, {{3, 17}, {18, 33}}}}},
+      {"spans at both ends of a chunk", 4, 2, 32, 24, {{37, 50, {{37, 60}, {70, 86}}}}},
+      {"span beyond its window", 2, 2, 16, 9, {{20, 60, {{22, 70}}}}},
+      {"span of one position, chunk of one span",
+       4,
+       1,
+       64,
+       30,
+       {{16, 5, {{18, 18}}}, {9, 6, {{9, 14}}}}},
+      {"span across blocks and a segment", 4, 2, 32, 300, {{960, 150, {{970, 1100}}}}},
+      {"spans beside decodes",
+       8,
+       2,
+       64,
+       40,
+       {{100, 1}, {31, 17, {{33, 40}}}, {0, 9}, {0, 33, {{1, 12}, {14, 30}}}, {15, 1}}},
+      {"spans without a window", 2, 1, 32, 0, {{0, 40, {{5, 30}}}, {700, 90, {{705, 780}}}}},
       {"sliding prefill, 512 tokens", 8, 4, 256, 512, {{0, 512}}, true},
       {"global prefill, 512 tokens at 2048", 8, 2, 256, 0, {{2048, 512}}, true},
       {"sliding decode", 16, 8, 256, 1024, {{4000, 1}}, true},

@@ -15,11 +15,12 @@
 #include "tests/catch.h"
 #include "tests/reference/linear.h"
 #include "tests/reference/rounding.h"
+#include "tests/tested_seed.h"
 
 namespace lapidary {
 
 inline std::vector<float> normals(int64_t n, uint32_t seed, float scale = 1) {
-  std::mt19937 generator(seed);
+  std::mt19937 generator(tested_seed(seed));
   std::normal_distribution<float> normal(0, scale);
   std::vector<float> out(static_cast<size_t>(n));
   for (float& x : out) x = normal(generator);

@@ -9,18 +9,19 @@
 
 namespace lapidary::reference {
 
-// keys and values: [n_keys][head_dim] of one kv head. Sees keys (position - window, position].
+// keys and values: [n_keys][head_dim] of one kv head. Sees keys (position - window, last]; last -1:
+// to its position.
 // weight_rounding: relative rounding of each softmax weight before it meets a value; the errors
 // of many weights behave like a random walk.
 inline std::vector<Bounded> attend(const float* q, bool round_q,
                                    const std::vector<std::vector<float>>& keys,
                                    const std::vector<std::vector<float>>& values, int position,
-                                   int window, double weight_rounding = 0) {
+                                   int window, double weight_rounding = 0, int last = -1) {
   const auto head_dim = static_cast<int64_t>(keys[0].size());
   const int first = window > 0 ? std::max(0, position - window + 1) : 0;
   std::vector<double> scores;
   double score_error = 0;
-  for (int j = first; j <= position; ++j) {
+  for (int j = first; j <= (last < 0 ? position : last); ++j) {
     const Bounded s = dot(q, keys[j].data(), head_dim, round_q);
     scores.push_back(s.value);
     score_error = std::max(score_error, s.error);

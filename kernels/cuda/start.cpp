@@ -1,0 +1,65 @@
+#include "kernels/cuda/start.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace lapidary::cuda {
+namespace {
+
+constexpr int kOldestArchitecture = 8;  // the first with bf16 tensor cores and cp.async
+
+// 13000 is 13.0.
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+std::string why_no_count(cudaError_t error) {
+  int built = 0;
+  int driver = 0;
+  cudaRuntimeGetVersion(&built);
+  cudaDriverGetVersion(&driver);
+  if (error == cudaErrorNoDevice) return "no NVIDIA GPU is visible";
+  if (error == cudaErrorInsufficientDriver && driver == 0) return "the NVIDIA driver is missing";
+  if (error == cudaErrorInsufficientDriver) {
+    return "the NVIDIA driver is for CUDA " + version_text(driver) + ", this build needs " +
+           version_text(built);
+  }
+  return std::string("CUDA says: ") + cudaGetErrorString(error);
+}
+
+}  // namespace
+
+std::string why_unusable() {
+  int n = 0;
+  const cudaError_t error = cudaGetDeviceCount(&n);
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // it is dealt with here
+    return why_no_count(error);
+  }
+  if (n == 0) return "no NVIDIA GPU is visible";
+  cudaDeviceProp device;
+  if (cudaGetDeviceProperties(&device, 0) != cudaSuccess) {
+    return std::string("CUDA says: ") + cudaGetErrorString(cudaGetLastError());
+  }
+  if (device.major >= kOldestArchitecture) return "";
+  return std::string(device.name) + " has compute capability " + std::to_string(device.major) +
+         "." + std::to_string(device.minor) + ", 8.0 is needed";
+}
+
+void require_start(cudaError_t error, const char* wanted) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // it is dealt with here
+  if (error == cudaErrorMemoryAllocation) {
+    throw std::runtime_error(std::string("The GPU's memory is full (while asking for ") + wanted +
+                             "): end what holds it, which nvidia-smi lists, or use --device cpu.");
+  }
+  if (error == cudaErrorDevicesUnavailable) {
+    throw std::runtime_error(
+        "The GPU is held by another process: end it (nvidia-smi lists it), or use --device cpu.");
+  }
+  throw std::runtime_error(std::string("The GPU cannot be started: ") + cudaGetErrorString(error) +
+                           " (while asking for " + wanted +
+                           "); see what nvidia-smi says, or use --device cpu.");
+}
+
+}  // namespace lapidary::cuda
