@@ -32,8 +32,9 @@ struct ServeConfig {
   std::string device = "auto";         // auto, cpu, cuda
   std::string dtype = "auto";          // auto, bfloat16, float32
   std::string kv_cache_dtype = "auto"; // auto, bfloat16, float32, fp8
-  int64_t kv_cache_memory_bytes = 0;   // 0: from memory_utilization
-  double memory_utilization = 0.5;     // share of the memory left beside the weights
+  int64_t kv_cache_memory_bytes = 0;   // 0: from the two below
+  double memory_utilization = 0.5;     // CPU: share of the memory left beside the weights
+  double gpu_memory_utilization = 0.9; // GPU: share of all its memory, weights included
   std::string load_format = "auto";    // auto, safetensors, dummy
   int64_t threads = 0;                 // compute threads; 0: one a physical core
   std::string cpu_isa = "auto";        // auto, generic, avx2, avx512, avx512bf16, neon
@@ -45,6 +46,9 @@ struct ServeConfig {
   // JSON object; what a request's chat_template_kwargs start from.
   std::string default_chat_template_kwargs = "{}";
   std::string reasoning_field = "reasoning_content";  // reasoning_content, reasoning, both
+  // An answer that goes in a circle of at most so many tokens is ended (0: none is) ...
+  int64_t repetition_max_period = 64;
+  int64_t repetition_min_tokens = 512;  // ... when this many have gone so
 
   int64_t max_body_bytes = 4 << 20;
   double request_timeout_s = 0;        // 0: none

@@ -69,6 +69,10 @@ std::vector<Setting> model_settings() {
       one_of("reasoning-field", g, &C::reasoning_field,
              "Field of an answer that holds the model's thoughts",
              {"reasoning_content", "reasoning", "both"}),
+      number("repetition-max-period", g, &C::repetition_max_period,
+             "An answer that repeats a run of at most so many tokens is ended", {0, 1024, "none"}),
+      number("repetition-min-tokens", g, &C::repetition_min_tokens,
+             "Tokens that must repeat before it is, and at least four rounds", {16, 16 * kMillion}),
       number("seed", g, &C::seed, "Seed of requests that bring none (default: random for each)",
              {0, kMaxInteger}),
   };
@@ -100,12 +104,14 @@ std::vector<Setting> engine_settings() {
       one_of("kv-cache-dtype", g, &C::kv_cache_dtype, "Type of keys and values; auto is dtype",
              {"auto", "bfloat16", "float32", "fp8"}),
       number("kv-cache-memory-bytes", g, &C::kv_cache_memory_bytes,
-             "Memory for keys and values, such as 2G; auto goes by memory-utilization",
+             "Memory for keys and values, such as 2G; auto goes by the two settings below",
              {0, kMaxInteger, "auto"}),
-      also("--gpu-memory-utilization",
-           number("memory-utilization", g, &C::memory_utilization,
-                  "Share of the memory left beside the weights that keys and values may take",
-                  {0.01, 0.99})),
+      number("memory-utilization", g, &C::memory_utilization,
+             "On the CPU: share of the memory left beside the weights that keys and values may take",
+             {0.01, 0.99}),
+      number("gpu-memory-utilization", g, &C::gpu_memory_utilization,
+             "On a GPU: share of all its memory that weights, workspaces, keys and values may take",
+             {0.01, 0.99}),
   };
 }
 

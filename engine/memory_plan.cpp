@@ -6,6 +6,7 @@
 #include "config/startup_error.h"
 #include "kernels/backend.h"
 #include "kernels/check.h"
+#include "kernels/cuda_limits.h"
 
 namespace lapidary {
 namespace {
@@ -119,9 +120,10 @@ int64_t KvShape::sequence_bytes(int64_t n_tokens, int step_tokens) const {
          global_pages(n_tokens) * global_page_bytes;
 }
 
-int key_width(const ModelConfig& config, const LayerConfig& layer, bool stores_v_once) {
-  if (!layer.k_eq_v || !stores_v_once) return layer.head_dim;
-  return 2 * static_cast<int>(config.rope(layer.kind).inv_freq(layer.head_dim).size());
+int key_width(const ModelConfig& config, const LayerConfig& layer, const KvForm& form) {
+  if (!layer.k_eq_v || !form.stores_v_once) return layer.head_dim;
+  const int turned = 2 * config.rope(layer.kind).n_angles(layer.head_dim);
+  return cuda::stores_v_once(layer.head_dim, turned, form.dtype) ? turned : layer.head_dim;
 }
 
 KvShape kv_shape(const ModelConfig& config, const KvForm& form) {
@@ -129,7 +131,7 @@ KvShape kv_shape(const ModelConfig& config, const KvForm& form) {
   for (int l = 0; l < config.n_layers(); ++l) {
     const LayerConfig& layer = config.layers[l];
     if (!layer.owns_kv(l)) continue;
-    const int width = layer.head_dim + key_width(config, layer, form.stores_v_once);
+    const int width = layer.head_dim + key_width(config, layer, form);
     const int64_t bytes = int64_t{kPageSize} * layer.n_kv_heads * width *
                           static_cast<int64_t>(dtype_bytes(form.dtype));
     if (layer.kind == LayerKind::sliding) {

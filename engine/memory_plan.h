@@ -19,9 +19,9 @@ struct KvForm {
   bool stores_v_once = false;  // Backend::stores_v_once()
 };
 
-// Elements that K keeps of a position and head: all, or where V is stored once and K comes from
-// the same projection, the dims that RoPE turns.
-int key_width(const ModelConfig& config, const LayerConfig& layer, bool stores_v_once);
+// Elements that K keeps of a position and head: all, or where K and V come from one projection, V
+// is stored once and the backend can do so for this shape, the dims that RoPE turns.
+int key_width(const ModelConfig& config, const LayerConfig& layer, const KvForm& form);
 
 // What one sequence costs in KV.
 struct KvShape {

@@ -238,6 +238,8 @@ int run_bench(const ServeConfig& config, const Environment& environment,
   const Ceilings ceilings = loaded.backend->measure_ceilings();
   std::printf("%s\nprobe: %.1f GB/s, %.0f GFLOP/s %s\n\n", loaded.backend->description().c_str(),
               ceilings.gb_per_s, ceilings.gflop_per_s, dtype_name(loaded.backend->compute_dtype()));
+  for (const std::string& line : start_lines(sized, loaded)) std::printf("%s\n", line.c_str());
+  std::printf("\n");
   Report report(options.json_file);
   report["backend"] = loaded.backend->description();
   report["version"] = LAPIDARY_VERSION;

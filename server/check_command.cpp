@@ -1,7 +1,9 @@
 #include "server/check_command.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <system_error>
 
@@ -11,6 +13,7 @@
 #include "server/engine_options.h"
 #include "server/hf_cache.h"
 #include "server/loaded_model.h"
+#include "server/start_plan.h"
 
 namespace lapidary {
 namespace {
@@ -56,37 +59,99 @@ std::string tokenizer_line(const fs::path& folder, const ModelConfig& model) {
   return std::to_string(load_tokenizer(folder, model).vocab_size()) + " entries";
 }
 
-// Whether this machine could serve it as it is set.
-std::string this_machine(const ServeConfig& config, const ModelConfig& model, int64_t weights,
-                         int64_t beside, bool stores_v_once) {
-  const std::string memory = "This machine has " + memory_text(beside) + " free beside " +
-                             memory_text(weights) + " of weights";
+// "64GiB" and "64G": 1024s. "64g": thousands.
+int64_t memory_of(const std::string& text) {
+  std::string plain = text;
+  if (plain.size() > 2 && plain.ends_with("iB")) plain.resize(plain.size() - 2);
+  const std::optional<int64_t> bytes = parse_count(plain);
+  if (!bytes || *bytes == 0) {
+    throw StartupError("--memory " + text + " is no size; write 64GiB or 64G.");
+  }
+  return *bytes;
+}
+
+// The device that is planned for.
+struct Device {
+  bool is_cuda = false;
+  int64_t total = 0, free = 0;
+  int n_threads = 0;
+  std::string name;
+};
+
+Device planned_device(const ServeConfig& config, const ModelConfig& model,
+                      const CheckOptions& options) {
+  const DeviceChoice choice = choose_device(config, model);
+  if (!choice.note.empty()) std::printf("%s\n\n", choice.note.c_str());
+  if (!options.memory.empty()) {
+    const int64_t bytes = memory_of(options.memory);
+    return {
+        .is_cuda = choice.is_cuda,
+        .total = bytes,
+        .free = bytes,
+        .n_threads = static_cast<int>(std::max<int64_t>(2, config.threads)),
+        .name = std::string(choice.is_cuda ? "A GPU" : "A machine") + " of " + memory_text(bytes)};
+  }
+  const std::string why = choice.is_cuda ? why_no_cuda() : "";
+  if (!why.empty()) {
+    throw StartupError("No GPU can be used (" + why +
+                       "): say with --memory, such as --memory 64GiB, for which to plan.");
+  }
+  const std::unique_ptr<Backend> backend = open_backend(config, model);
+  return {.is_cuda = choice.is_cuda,
+          .total = backend->total_bytes(),
+          .free = backend->free_bytes(),
+          .n_threads = backend->n_threads(),
+          .name = choice.is_cuda ? "This GPU" : "This machine"};
+}
+
+MemoryRoom room_of(const Device& device, const StartPlan& plan) {
+  const int64_t taken = plan.weights + plan.steps.total();
+  const int64_t beside = std::max<int64_t>(0, device.free - taken);
+  if (!device.is_cuda) return beside;
+  return {device.total, taken, beside};
+}
+
+// Whether the device could serve it as it is set, and how.
+void print_verdict(const ServeConfig& config, const ModelConfig& model, const Device& device,
+                   const StartPlan& plan, const MemoryRoom& room) {
   try {
-    const EngineOptions options = engine_options(config, model, beside, stores_v_once);
-    return memory + ": it would serve sequences of " + std::to_string(options.max_model_len) +
-           " tokens from " + memory_text(kv_budget(config, beside)) + " of KV cache.";
+    const EngineOptions options = engine_options(config, model, room, device.is_cuda);
+    std::printf("%s could serve it:\n", device.name.c_str());
+    for (const std::string& line : plan_lines(config, model, plan, options)) {
+      std::printf("  %s\n", line.c_str());
+    }
   } catch (const StartupError& error) {
-    return memory + ", so it could not serve it. " + error.what();
+    std::printf("%s has %s free and could not serve it: weights take %s and workspaces %s. %s\n",
+                device.name.c_str(), memory_text(device.free).c_str(),
+                memory_text(plan.weights).c_str(), memory_text(plan.steps.total()).c_str(),
+                error.what());
   }
 }
 
 }  // namespace
 
-int run_check(const ServeConfig& config, const Environment& environment) {
+void add_check_flags(CLI::App& app, CheckOptions& options) {
+  app.add_option("--memory", options.memory,
+                 "Plan for a device of this much memory, such as 64GiB, instead of this machine's");
+}
+
+int run_check(const ServeConfig& config, const Environment& environment,
+              const CheckOptions& options) {
   const fs::path folder = resolve_model(config.model, environment);
   const ModelConfig model = load_model_config(config, folder);
   std::printf("Folder     %s\nModel      %s\n", folder.c_str(), model_line(model).c_str());
   std::printf("Weights    %s\n", weights_line(folder, model).c_str());
   std::printf("Tokenizer  %s\n\n", tokenizer_line(folder, model).c_str());
 
-  const DType stored = stored_dtype(config, model);
-  const std::unique_ptr<Backend> backend = open_backend(config, model);
-  const KvDemand demand = kv_demand(config, model, backend->stores_v_once());
-  const int64_t weights = resident_weight_bytes(model, stored);
-  const int64_t beside = std::max<int64_t>(0, backend->free_bytes() - weights);
-  const int64_t kv_bytes = kv_budget(config, beside);
-  std::printf("%s\n", memory_plan_text(model, stored, kv_bytes, demand).c_str());
-  std::printf("%s\n", this_machine(config, model, weights, beside, demand.kv.stores_v_once).c_str());
+  const Device device = planned_device(config, model, options);
+  StartPlan plan = planned_start(config, model, device.is_cuda, device.n_threads);
+  if (device.is_cuda) plan.gpu_total = device.total;
+  const MemoryRoom room = room_of(device, plan);
+  const KvDemand demand = kv_demand(config, model, device.is_cuda);
+  std::printf("%s\n",
+              memory_plan_text(model, stored_dtype(config, model), kv_budget(config, room), demand)
+                  .c_str());
+  print_verdict(config, model, device, plan, room);
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "config/model_config.h"
 #include "config/serve_config.h"
@@ -10,8 +11,17 @@
 
 namespace lapidary {
 
-// Throws StartupError when the device that is named is not there, or does not know a type that is
-// asked for; nothing is replaced silently.
+struct DeviceChoice {
+  bool is_cuda = false;
+  // One sentence for the log, where --device auto took the CPU: why.
+  std::string note;
+};
+
+// Opens nothing: for --device cuda a GPU need not be there. Throws StartupError when the device
+// that is named does not know a type or a shape that is asked for; nothing is replaced silently.
+DeviceChoice choose_device(const ServeConfig& config, const ModelConfig& model);
+
+// The backend of that choice. Throws StartupError when the device is not there, is busy or full.
 std::unique_ptr<Backend> open_backend(const ServeConfig& config, const ModelConfig& model);
 
 }  // namespace lapidary

@@ -51,7 +51,7 @@ StepCost step_cost(const ModelConfig& config, DType stored, const KvForm& kv,
     dense += heads * layer.head_dim * hidden + 3.0 * layer.ffn * hidden;
     dense += 2.0 * config.ple_dim * hidden;
     const Visible keys = visible_keys(layer, step);
-    const int width = layer.head_dim + key_width(config, layer, kv.stores_v_once);
+    const int width = layer.head_dim + key_width(config, layer, kv);
     kv_bytes += n_seqs * keys.last * layer.n_kv_heads * width *
                 static_cast<double>(dtype_bytes(kv.dtype));
     attention += n_seqs * keys.sum * 4.0 * layer.n_heads * layer.head_dim;

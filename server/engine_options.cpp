@@ -49,9 +49,16 @@ DType stored_dtype(const ServeConfig& config, const ModelConfig& model) {
   return model.dtype == "bfloat16" ? DType::bf16 : compute_dtype(config, model);
 }
 
-int64_t kv_budget(const ServeConfig& config, int64_t free_bytes) {
+int64_t kv_budget(const ServeConfig& config, const MemoryRoom& room) {
+  // Recorded steps and what the driver keeps for itself come later.
+  constexpr int64_t kLeftFree = int64_t{512} << 20;
   if (config.kv_cache_memory_bytes > 0) return config.kv_cache_memory_bytes;
-  return static_cast<int64_t>(static_cast<double>(free_bytes) * config.memory_utilization);
+  const auto share = [](int64_t bytes, double of) {
+    return static_cast<int64_t>(static_cast<double>(bytes) * of);
+  };
+  if (room.gpu_total == 0) return share(room.free, config.memory_utilization);
+  const int64_t left = share(room.gpu_total, config.gpu_memory_utilization) - room.taken;
+  return std::max<int64_t>(0, std::min(left, room.free - kLeftFree));
 }
 
 KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool stores_v_once) {
@@ -71,16 +78,17 @@ KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool sto
 }
 
 EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             int64_t free_bytes, bool stores_v_once) {
-  const int64_t budget = kv_budget(config, free_bytes);
+                             const MemoryRoom& room, bool stores_v_once) {
+  const int64_t budget = kv_budget(config, room);
   KvDemand demand = kv_demand(config, model, stores_v_once);
   if (config.max_model_len == 0) {
     demand.max_model_len = static_cast<int>(automatic_model_len(model, budget, demand));
   }
   if (demand.max_model_len == 0) {
     throw StartupError("A KV cache of " + memory_text(budget) +
-                       " does not hold the shortest sequence; raise --kv-cache-memory-bytes or "
-                       "lower --max-num-batched-tokens.");
+                       " does not hold the shortest sequence; raise --kv-cache-memory-bytes" +
+                       (room.gpu_total > 0 ? ", raise --gpu-memory-utilization" : "") +
+                       " or lower --max-num-batched-tokens.");
   }
   const KvPlan plan = plan_kv(model, budget, demand);
   return {.max_model_len = demand.max_model_len,

@@ -22,13 +22,27 @@ BackendOptions backend_options(const ServeConfig& config, const ModelConfig& mod
 // How the backend stores matrices, for memory plans.
 DType stored_dtype(const ServeConfig& config, const ModelConfig& model);
 
-// `free_bytes`, `stores_v_once`: the backend's, once the weights are loaded. Fills in every
-// automatic value. Throws StartupError when no useful length fits.
-EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             int64_t free_bytes, bool stores_v_once = false);
+// The memory that the KV cache is taken from, once weights and workspaces are there.
+struct MemoryRoom {
+  // The host's.
+  MemoryRoom(int64_t free_bytes) : free(free_bytes) {}
+  // A GPU's: in all, what this process has taken of it, and what nobody has.
+  MemoryRoom(int64_t total, int64_t taken_bytes, int64_t free_bytes)
+      : free(free_bytes), gpu_total(total), taken(taken_bytes) {}
 
-// What the KV cache may take: as set, or a share of the free memory.
-int64_t kv_budget(const ServeConfig& config, int64_t free_bytes);
+  int64_t free = 0;
+  int64_t gpu_total = 0;  // 0: the host's memory
+  int64_t taken = 0;
+};
+
+// `stores_v_once`: the backend's. Fills in every automatic value. Throws StartupError when no
+// useful length fits.
+EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
+                             const MemoryRoom& room, bool stores_v_once = false);
+
+// What the KV cache may take: as set; of the host's memory a share of what is free; of a GPU's what
+// gpu_memory_utilization leaves beside the weights and workspaces, if that is free.
+int64_t kv_budget(const ServeConfig& config, const MemoryRoom& room);
 
 // What the KV cache is asked for, before anything is made to fit: max_model_len is the one that is
 // set, or the model's. Throws StartupError when it is more than the model's.

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <new>
 #include <string>
@@ -19,13 +21,30 @@
 namespace lapidary {
 namespace {
 
-LoadProgress progress_on_terminal() {
-  if (isatty(STDERR_FILENO) == 0) return {};
-  return [last = -1](int64_t done, int64_t total) mutable {
-    const int percent = total > 0 ? static_cast<int>(100 * done / total) : 100;
-    if (percent == last) return;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// "51.6 GB, 4.20 GB/s"
+std::string speed_text(int64_t bytes, double seconds) {
+  char text[64];
+  const double gb = static_cast<double>(bytes) / 1e9;
+  std::snprintf(text, sizeof(text), "%.2f GB, %.2f GB/s", gb, gb / std::max(seconds, 1e-9));
+  return text;
+}
+
+// Shown on a terminal, a hundred times; kept for the log in any case.
+LoadProgress progress_into(LoadedWeights& read) {
+  const bool is_terminal = isatty(STDERR_FILENO) != 0;
+  return [&read, is_terminal, start = Clock::now(), last = -1](const LoadState& state) mutable {
+    read = {.bytes = state.bytes, .seconds = seconds_since(start)};
+    const int percent = state.total > 0 ? static_cast<int>(100 * state.done / state.total) : 100;
+    if (!is_terminal || percent == last) return;
     last = percent;
-    std::fprintf(stderr, "\rLoading weights %3d %%%s", percent, percent == 100 ? "\n" : "");
+    std::fprintf(stderr, "\rLoading weights %3d %%, %s   %s", percent,
+                 speed_text(read.bytes, read.seconds).c_str(), percent == 100 ? "\n" : "");
   };
 }
 
@@ -60,19 +79,26 @@ void check_memory(const ServeConfig& config, const ModelConfig& model, const Bac
 
 // Before the KV cache, which gets a share of what is left.
 void take_workspaces(const ServeConfig& config, LoadedModel& loaded) {
-  const KvDemand demand = kv_demand(config, loaded.config, loaded.backend->stores_v_once());
-  const StepLimits limits{.max_tokens = demand.step_tokens,
-                          .max_seqs = demand.max_num_seqs,
-                          .max_keys = demand.max_model_len};
+  Backend& backend = *loaded.backend;
+  const KvDemand demand = kv_demand(config, loaded.config, backend.stores_v_once());
+  const StepLimits limits = step_limits(demand);
   try {
     loaded.decoder->reserve(limits);
-    if (loaded.backend->replays()) {
-      dry_run(*loaded.decoder, *loaded.backend, limits, demand.kv.dtype);
-    }
+    backend.reserve_workspace(loaded.plan.steps.workspace);
+    if (backend.replays()) dry_run(*loaded.decoder, backend, limits, demand.kv.dtype);
   } catch (const std::bad_alloc&) {
     throw StartupError("The workspaces of steps of " + std::to_string(limits.max_tokens) +
-                       " tokens do not fit in memory; lower --max-num-batched-tokens.");
+                       " tokens and " + std::to_string(limits.max_seqs) +
+                       " sequences do not fit in memory; lower --max-num-batched-tokens or "
+                       "--max-num-seqs.");
   }
+}
+
+// What is left for the KV cache. `free_at_open`: before the weights came.
+MemoryRoom room_left(const Backend& backend, int64_t free_at_open) {
+  const int64_t free = backend.free_bytes();
+  if (backend.total_bytes() == 0) return free;
+  return {backend.total_bytes(), free_at_open - free, free};
 }
 
 }  // namespace
@@ -89,15 +115,32 @@ std::filesystem::path model_folder(const ServeConfig& config, const Environment&
 LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& folder) {
   LoadedModel loaded;
   loaded.config = load_model_config(config, folder);
+  const DeviceChoice choice = choose_device(config, loaded.config);
+  loaded.device_note = choice.note;
   loaded.backend = open_backend(config, loaded.config);
+  loaded.plan = planned_start(config, loaded.config, choice.is_cuda, loaded.backend->n_threads());
+  loaded.plan.gpu_total = loaded.backend->total_bytes();
   check_memory(config, loaded.config, *loaded.backend);
+  const int64_t free_at_open = loaded.backend->free_bytes();
   const std::shared_ptr<TensorSource> source = open_weights(config, loaded.config, folder);
-  Weights weights = load_weights(loaded.config, *source, *loaded.backend, progress_on_terminal());
+  Weights weights =
+      load_weights(loaded.config, *source, *loaded.backend, progress_into(loaded.read));
+  loaded.plan.weights = weights.bytes;
   loaded.decoder = std::make_unique<Gemma4>(loaded.config, std::move(weights), *loaded.backend);
   take_workspaces(config, loaded);
-  loaded.options = engine_options(config, loaded.config, loaded.backend->free_bytes(),
+  loaded.options = engine_options(config, loaded.config, room_left(*loaded.backend, free_at_open),
                                   loaded.backend->stores_v_once());
   return loaded;
+}
+
+std::vector<std::string> start_lines(const ServeConfig& config, const LoadedModel& loaded) {
+  std::vector<std::string> lines;
+  if (!loaded.device_note.empty()) lines.push_back(loaded.device_note);
+  lines.push_back("Weights loaded: " + speed_text(loaded.read.bytes, loaded.read.seconds));
+  for (std::string& line : plan_lines(config, loaded.config, loaded.plan, loaded.options)) {
+    lines.push_back(std::move(line));
+  }
+  return lines;
 }
 
 Tokenizer load_tokenizer(const std::filesystem::path& folder, const ModelConfig& config) {

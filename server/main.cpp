@@ -36,6 +36,8 @@ int run(int argc, char** argv) {
   Command parse(app, "parse", "Read a model's outputs as the server would, from JSON lines");
   BenchOptions bench_options;
   add_bench_flags(*bench.sub, bench_options);
+  CheckOptions check_options;
+  add_check_flags(*check.sub, check_options);
   ChatOptions chat_options;
   add_chat_flags(*chat.sub, chat_options);
   CLI11_PARSE(app, argc, argv);
@@ -48,7 +50,8 @@ int run(int argc, char** argv) {
     return 0;
   };
   if (*check.sub) {
-    return with(check, [&](const ServeConfig& c) { return run_check(c, environment); });
+    return with(check,
+                [&](const ServeConfig& c) { return run_check(c, environment, check_options); });
   }
   if (*bench.sub) {
     return with(bench,

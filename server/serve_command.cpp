@@ -62,14 +62,12 @@ void drain(Service& service, Engine& engine, HttpServer& server, double timeout_
 }
 
 // What computes, and what was planned for it.
-void log_start(const LoadedModel& model) {
+void log_start(const ServeConfig& config, const LoadedModel& model) {
   const EngineOptions& o = model.options;
   spdlog::info("{}", model.backend->description());
-  spdlog::info(
-      "Sequences of up to {} tokens, {} at once, steps of {}; KV cache in {}: {} sliding and {} "
-      "global pages of {} positions",
-      o.max_model_len, o.max_num_seqs, o.max_num_batched_tokens, dtype_name(o.kv_dtype),
-      o.sliding_pages, o.global_pages, kPageSize);
+  for (const std::string& line : start_lines(config, model)) spdlog::info("{}", line);
+  spdlog::info("Sequences of up to {} tokens, {} at once, steps of {}", o.max_model_len,
+               o.max_num_seqs, o.max_num_batched_tokens);
 }
 
 }  // namespace
@@ -82,7 +80,7 @@ int run_serve(const ServeConfig& config, const Environment& environment) {
   // weights are read.
   const Tokenizer tokenizer = load_tokenizer(folder, ModelConfig::load(folder));
   LoadedModel model = load_model(config, folder);
-  log_start(model);
+  log_start(config, model);
   Engine engine(*model.backend, std::move(model.decoder), model.options);
   Service service(service_options(config, engine), engine.config(), tokenizer);
   service.submit = [&engine](Request request) { return engine.submit(std::move(request)); };

@@ -31,7 +31,7 @@ KvCache::KvCache(Backend& backend, const ModelConfig& config, DType dtype, int s
     for (int l = 0; l < config.n_layers(); ++l) {
       if (!config.layers[l].owns_kv(l)) continue;
       const LayerConfig& layer = config.layers[l];
-      k_[l] = take(layer, key_width(config, layer, backend.stores_v_once()));
+      k_[l] = take(layer, key_width(config, layer, {dtype, backend.stores_v_once()}));
       v_[l] = take(layer, layer.head_dim);
     }
     copy_ids_ = backend.allocate(2 * sizeof(int32_t));

@@ -178,6 +178,15 @@ void Checkpoint::check(const ModelConfig& config) const {
 
 bool Checkpoint::has(std::string_view name) const { return text_.find(name) != text_.end(); }
 
+void Checkpoint::will_read(const std::vector<const TensorSpec*>& specs) {
+  std::vector<ReadAhead::Range> ranges;
+  for (const TensorSpec* spec : specs) {
+    const TensorView& view = *text_.find(spec->name)->second.view;
+    ranges.push_back({view.data, view.bytes});
+  }
+  read_ahead_ = std::make_unique<ReadAhead>(std::move(ranges), ReadAhead::Limits{});
+}
+
 HostTensor Checkpoint::get(const TensorSpec& spec) {
   const auto it = text_.find(spec.name);
   CHECK(it != text_.end() && it->second.view->shape == spec.shape);
@@ -193,6 +202,7 @@ HostTensor Checkpoint::get(const TensorSpec& spec) {
 void Checkpoint::done_with(const TensorSpec& spec) {
   const Place& place = text_.find(spec.name)->second;
   place.file->advise(*place.view, SafetensorsFile::Access::done);
+  if (read_ahead_) read_ahead_->pass(place.view->bytes);
 }
 
 void Checkpoint::keep_for_gather(const TensorSpec& spec) {

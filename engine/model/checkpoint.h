@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "config/model_config.h"
+#include "engine/model/read_ahead.h"
 #include "engine/model/safetensors.h"
 #include "engine/model/tensor_source.h"
 
@@ -27,6 +28,7 @@ class Checkpoint : public TensorSource {
   static bool has_weights(const std::filesystem::path& folder);
 
   bool has(std::string_view name) const override;
+  void will_read(const std::vector<const TensorSpec*>& specs) override;
   HostTensor get(const TensorSpec& spec) override;
   void done_with(const TensorSpec& spec) override;
   void keep_for_gather(const TensorSpec& spec) override;
@@ -50,6 +52,7 @@ class Checkpoint : public TensorSource {
   std::vector<std::shared_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place, std::less<>> text_;  // by name without prefix
   int64_t n_other_ = 0;
+  std::unique_ptr<ReadAhead> read_ahead_;  // while the tensors are read; ends before files_
 };
 
 }  // namespace lapidary

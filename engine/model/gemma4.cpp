@@ -63,8 +63,7 @@ Tensor Gemma4::logits(const Tensor& rows) {
   return out;
 }
 
-// A row is a megabyte: enough for a step of many sequences, bounded for long scored prompts.
-int Gemma4::max_logit_rows() const { return std::clamp(limits_.max_seqs, 64, 256); }
+int Gemma4::max_logit_rows() const { return limits_.logit_rows(); }
 
 Tensor Gemma4::embed(const StepInputs& in) {
   const Tensor h = residual(work_.hidden, in.tokens.dim(0));
@@ -238,19 +237,8 @@ NextNorm Gemma4::after_mlp(int l, const Tensor& h) const {
 
 void Gemma4::reserve(const StepLimits& limits) {
   limits_ = limits;
-  const auto rows = [&](int64_t width, size_t bytes) {
-    const int64_t n = limits.max_tokens * std::max<int64_t>(width, 1);
-    return backend_.allocate(static_cast<size_t>(n) * bytes);
-  };
-  const size_t act = dtype_bytes(backend_.activation_dtype());
-  int64_t qkv = 0, q = 0, ffn = 0;
-  for (int l = 0; l < config_.n_layers(); ++l) {
-    const LayerConfig& layer = config_.layers[l];
-    qkv = std::max(qkv, weights_.layers[l].qkv.rows);
-    q = std::max(q, int64_t{layer.n_heads} * layer.head_dim);
-    ffn = std::max(ffn, int64_t{layer.ffn});
-  }
-  const int64_t ple = int64_t{config_.n_layers()} * config_.ple_dim;
+  const StepBuffers bytes = step_buffers(config_, limits, backend_.activation_dtype());
+  const auto take = [this](int64_t n) { return backend_.allocate(static_cast<size_t>(n)); };
   const auto angles = [&](LayerKind kind, Buffer& inv_freq) {
     std::vector<float> f;
     for (const LayerConfig& layer : config_.layers) {
@@ -260,34 +248,29 @@ void Gemma4::reserve(const StepLimits& limits) {
     if (!f.empty()) backend_.upload(inv_freq.data(), f.data(), f.size() * sizeof(float));
     return static_cast<int64_t>(f.size());
   };
-  const auto ints = [&](int64_t n) {
-    return backend_.allocate(static_cast<size_t>(n) * sizeof(int32_t));
-  };
-  ids_ = ints(int64_t{6} * limits.max_tokens + int64_t{3} * (limits.max_seqs + 1));
-  const int64_t blocks = (limits.max_keys + kPageSize - 1) / kPageSize;
-  sliding_table_ = ints(limits.max_seqs * blocks);
-  global_table_ = ints(limits.max_seqs * blocks);
+  ids_ = take(bytes.ids);
+  sliding_table_ = take(bytes.block_table);
+  global_table_ = take(bytes.block_table);
   n_angles_sliding_ = angles(LayerKind::sliding, inv_freq_sliding_);
   n_angles_global_ = angles(LayerKind::global, inv_freq_global_);
-  work_ = {.hidden = rows(config_.hidden, sizeof(float)),
-           .logit_rows = rows(config_.hidden, sizeof(float)),
-           .normed = rows(config_.hidden, act),
-           .normed_2 = rows(config_.n_experts > 0 ? config_.hidden : 0, act),
-           .projected = rows(qkv, act),
-           .query = rows(q, act),
-           .attended = rows(q, act),
-           .ffn = rows(ffn, act),
-           .block_out = rows(config_.hidden, act),
-           .sparse_out = rows(config_.hidden, act),
-           .experts = rows(config_.top_k_experts, sizeof(int32_t)),
-           .expert_weights = rows(config_.top_k_experts, sizeof(float)),
-           .ple = rows(ple, act),
-           .ple_projected = rows(ple, act),
-           .ple_gate = rows(config_.ple_dim, act),
-           .rope_sliding = rows(2 * n_angles_sliding_, sizeof(float)),
-           .rope_global = rows(2 * n_angles_global_, sizeof(float)),
-           .logits = backend_.allocate(static_cast<size_t>(max_logit_rows()) *
-                                       static_cast<size_t>(config_.vocab) * sizeof(float))};
+  work_ = {.hidden = take(bytes.hidden),
+           .logit_rows = take(bytes.logit_rows),
+           .normed = take(bytes.normed),
+           .normed_2 = take(bytes.normed_2),
+           .projected = take(bytes.projected),
+           .query = take(bytes.query),
+           .attended = take(bytes.attended),
+           .ffn = take(bytes.ffn),
+           .block_out = take(bytes.block_out),
+           .sparse_out = take(bytes.sparse_out),
+           .experts = take(bytes.experts),
+           .expert_weights = take(bytes.expert_weights),
+           .ple = take(bytes.ple),
+           .ple_projected = take(bytes.ple_projected),
+           .ple_gate = take(bytes.ple_gate),
+           .rope_sliding = take(bytes.rope_sliding),
+           .rope_global = take(bytes.rope_global),
+           .logits = take(bytes.logits)};
 }
 
 Gemma4::StepInputs Gemma4::upload(const Batch& batch) {

@@ -11,17 +11,11 @@
 #include "config/model_config.h"
 #include "engine/batch.h"
 #include "engine/cache/kv_cache.h"
+#include "engine/model/step_buffers.h"
 #include "engine/model/weights.h"
 #include "kernels/backend.h"
 
 namespace lapidary {
-
-// The largest step.
-struct StepLimits {
-  int max_tokens = 0;
-  int max_seqs = 0;
-  int max_keys = 0;  // positions of one sequence
-};
 
 class Gemma4 {
  public:

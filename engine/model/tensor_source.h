@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "engine/model/host_tensor.h"
 #include "engine/model/tensor_table.h"
@@ -14,6 +15,8 @@ class TensorSource {
   virtual ~TensorSource() = default;
 
   virtual bool has(std::string_view name) const = 0;
+  // All that will be read, in this order but for a few: a chance to read ahead.
+  virtual void will_read(const std::vector<const TensorSpec*>&) {}
   // REQUIRES: has(spec.name), and spec stands in the table of the source's config.
   virtual HostTensor get(const TensorSpec& spec) = 0;
   // The tensor's bytes were read and will not be needed soon: memory may go back.

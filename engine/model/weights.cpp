@@ -35,14 +35,21 @@ class Loader {
          const LoadProgress& progress)
       : c_(config), source_(source), backend_(backend), progress_(progress) {
     for (TensorSpec& spec : expected_tensors(config)) {
-      if (!spec.unused && source.has(spec.name)) total_ += spec.count();
-      specs_.emplace(spec.name, std::move(spec));
+      const bool is_read = !spec.unused && source.has(spec.name);
+      if (is_read) state_.total += spec.count();
+      const auto [place, is_new] = specs_.emplace(spec.name, std::move(spec));
+      if (is_read && place->second.role != TensorRole::ple_table) order_.push_back(&place->second);
     }
   }
 
   Weights load() {
+    source_.will_read(order_);
     globals();
     for (int l = 0; l < c_.n_layers(); ++l) w_.layers.push_back(layer(l));
+    // Until here nobody has waited for the device.
+    float last = 0;
+    backend_.download(&last, w_.norm.buffer.data(), sizeof(last));
+    if (progress_) progress_(state_);
     return std::move(w_);
   }
 
@@ -53,14 +60,15 @@ class Loader {
     return it->second;
   }
 
-  void done(const TensorSpec& s) {
+  void done(const TensorSpec& s, const HostTensor& t) {
     source_.done_with(s);
+    state_.bytes += t.bytes;
     report(s);
   }
 
   void report(const TensorSpec& s) {
-    done_ += s.count();
-    if (progress_) progress_(done_, total_);
+    state_.done += s.count();
+    if (progress_) progress_(state_);
   }
 
   // Parts of one weight, each a [rows, cols] tensor.
@@ -72,7 +80,7 @@ class Loader {
       parts.push_back(matrix(tensors.back()));
     }
     Weight weight = pack_parts(parts, form);
-    for (const std::string& name : names) done(spec(name));
+    for (size_t i = 0; i < names.size(); ++i) done(spec(names[i]), tensors[i]);
     return weight;
   }
 
@@ -106,17 +114,18 @@ class Loader {
     v.buffer = backend_.allocate(values.size() * sizeof(float));
     backend_.upload(v.buffer.data(), values.data(), values.size() * sizeof(float));
     w_.bytes += static_cast<int64_t>(v.buffer.bytes());
-    done(s);
+    done(s, t);
     return v;
   }
 
   float scalar(const std::string& name) {
-    const float value = host_element(source_.get(spec(name)), 0);
+    const HostTensor t = source_.get(spec(name));
+    const float value = host_element(t, 0);
     if (!std::isfinite(value)) {
       throw StartupError("Tensor " + name +
                          " is not finite; the file is damaged, download it again.");
     }
-    done(spec(name));
+    done(spec(name), t);
     return value;
   }
 
@@ -126,7 +135,7 @@ class Loader {
     const HostMatrix whole[] = {matrix(table)};
     w_.embed_scale = rounded_sqrt(c_.hidden, table.dtype);
     w_.embed = pack_parts(whole, WeightForm::stacked);
-    done(embed);
+    done(embed, table);
     if (source_.has("lm_head.weight")) w_.lm_head = pack({"lm_head.weight"}, WeightForm::stacked);
     w_.norm = vector("norm.weight");
     if (c_.ple_dim == 0) return;
@@ -185,13 +194,13 @@ class Loader {
     const HostTensor both = source_.get(gate_up);
     const HostMatrix halves[] = {slice(both, 0, c_.moe_ffn), slice(both, c_.moe_ffn, c_.moe_ffn)};
     w.experts_gate_up = pack_parts(halves, WeightForm::gate_up);
-    done(gate_up);
+    done(gate_up, both);
 
     const TensorSpec& down = spec(p + "experts.down_proj");
     const HostTensor all = source_.get(down);
     const HostMatrix whole[] = {slice(all, 0, c_.hidden)};
     w.experts_down = pack_parts(whole, WeightForm::stacked);
-    done(down);
+    done(down, all);
     if (w.experts_down.dtype != w.experts_gate_up.dtype) {
       throw StartupError("The tensors " + gate_up.name + " and " + down.name +
                          " have different types; experts need one type.");
@@ -207,7 +216,8 @@ class Loader {
   Backend& backend_;
   const LoadProgress& progress_;
   std::map<std::string, TensorSpec> specs_;
-  int64_t done_ = 0, total_ = 0;  // elements
+  std::vector<const TensorSpec*> order_;  // of those that are read, about as they come
+  LoadState state_;
   Weights w_;
 };
 

@@ -71,8 +71,12 @@ struct Weights {
   const Weight& head() const { return lm_head ? lm_head : embed; }
 };
 
-// Elements of the source read so far, and in all.
-using LoadProgress = std::function<void(int64_t done, int64_t total)>;
+// How far it is: elements of the source, and the bytes that were read of it.
+struct LoadState {
+  int64_t done = 0, total = 0;
+  int64_t bytes = 0;
+};
+using LoadProgress = std::function<void(const LoadState&)>;
 
 // Throws StartupError when the backend's memory does not hold them, or when a layer_scalar or
 // norm weight is not finite.

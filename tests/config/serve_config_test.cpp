@@ -63,7 +63,7 @@ TEST_CASE("each setting can be set by flag, environment and file alike", "[confi
   };
   for (const Setting& s : settings()) {
     INFO(s.name);
-    const std::string value = std::string(s.name) == "memory-utilization"  ? "0.25"
+    const std::string value = std::string(s.name).ends_with("memory-utilization") ? "0.25"
                               : std::string(s.name) == "sse-ping-interval" ? "12"
                                                                            : sample(s);
     const std::string flag = std::string("--") + s.name;
@@ -110,7 +110,8 @@ TEST_CASE("served names may be repeated or listed", "[config]") {
 
 TEST_CASE("flags that vLLM spells otherwise are understood", "[config]") {
   CHECK(parse({"-c", "4k"}).max_model_len == 4000);
-  CHECK(parse({"--gpu-memory-utilization", "0.9"}).memory_utilization == 0.9);
+  CHECK(parse({"--gpu-memory-utilization", "0.8"}).gpu_memory_utilization == 0.8);
+  CHECK(parse({"--memory-utilization", "0.8"}).memory_utilization == 0.8);
 }
 
 TEST_CASE("values out of limits are refused with setting, source and limits", "[config]") {

@@ -92,6 +92,22 @@ TEST_CASE("KV bytes a token and the sliding cap are the published sizes'", "[eng
   CHECK(kv_shape(config, {DType::f32}).global_page_bytes == 32 * row.global_bytes);
 }
 
+TEST_CASE("K is kept whole where its turned dims do not fill loads of 16 bytes", "[engine]") {
+  ModelConfig config = published("26B-A4B");
+  LayerConfig layer = config.layers[5];
+  REQUIRE(layer.k_eq_v);
+  CHECK(key_width(config, layer, {DType::bf16, true}) == 128);
+  CHECK(key_width(config, layer, {DType::f8e4m3, true}) == 128);
+  CHECK(key_width(config, layer, {DType::bf16, false}) == 512);
+  layer.head_dim = 32;  // a quarter turns: 8 dims
+  CHECK(key_width(config, layer, {DType::bf16, true}) == 8);
+  CHECK(key_width(config, layer, {DType::f8e4m3, true}) == 32);
+  layer.head_dim = 16;  // 4 dims
+  CHECK(key_width(config, layer, {DType::bf16, true}) == 16);
+  layer.head_dim = 256;  // no kernel for it
+  CHECK(key_width(config, layer, {DType::bf16, true}) == 256);
+}
+
 TEST_CASE("one longest sequence always fits, or the start ends with what to set", "[engine]") {
   const ModelConfig config = published("26B-A4B");
   KvDemand demand = {.max_model_len = 262144, .max_num_seqs = 256, .step_tokens = 512};

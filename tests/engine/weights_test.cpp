@@ -193,13 +193,14 @@ TEST_CASE("every required tensor is read once, and progress ends at the total", 
     const ModelConfig config = tiny_config(kind);
     NumberedSource source(config);
     int64_t last = 0;
-    int64_t all = 0;
-    load_weights(config, source, backend, [&](int64_t done, int64_t total) {
-      CHECK(done > last);
-      last = done;
-      all = total;
+    LoadState state;
+    load_weights(config, source, backend, [&](const LoadState& now) {
+      CHECK((now.done > last || now.done == now.total));
+      last = now.done;
+      state = now;
     });
-    CHECK(last == all);
+    CHECK(last == state.total);
+    CHECK(state.bytes > 0);
     size_t n_packed = 0;  // the per-layer embedding table stays where it is
     for (const TensorSpec& spec : expected_tensors(config)) {
       if (!spec.optional && spec.role != TensorRole::ple_table) ++n_packed;

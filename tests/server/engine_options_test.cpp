@@ -3,6 +3,8 @@
 
 #include "config/startup_error.h"
 #include "kernels/cpu/free_memory.h"
+#include "server/compute_device.h"
+#include "server/start_plan.h"
 #include "tests/catch.h"
 #include "tests/engine/tiny_config.h"
 #include "tests/scratch_folder.h"
@@ -41,6 +43,18 @@ TEST_CASE("types follow the file unless they are set", "[server]") {
   CHECK(backend_options(ServeConfig{}, tiny_config("dense", "float16")).compute == DType::bf16);
 }
 
+TEST_CASE("kernels for a GPU are refused on the CPU by name", "[server]") {
+  ServeConfig config;
+  CHECK(backend_options(config, tiny_config("dense")).cuda_path == CudaPath::portable);
+  config.cuda_path = "hopper";
+  CHECK(backend_options(config, tiny_config("dense")).cuda_path == CudaPath::hopper);
+  for (const char* device : {"auto", "cpu"}) {
+    config.device = device;
+    CHECK(contains(thrown_by<StartupError>([&] { open_backend(config, tiny_config("dense")); }),
+                   "--cuda-path hopper"));
+  }
+}
+
 TEST_CASE("the longest sequence is the model's, or what memory allows", "[server]") {
   const ModelConfig model = ModelConfig::load(published("26B-A4B"));
   ServeConfig config;
@@ -63,6 +77,90 @@ TEST_CASE("the longest sequence is the model's, or what memory allows", "[server
   config = ServeConfig{};
   CHECK(contains(thrown_by<StartupError>([&] { engine_options(config, model, 0); }),
                  "--kv-cache-memory-bytes"));
+}
+
+TEST_CASE("a GPU's share counts weights and workspaces, and what others hold is not free",
+          "[server]") {
+  ServeConfig config;
+  config.gpu_memory_utilization = 0.75;
+  CHECK(kv_budget(config, MemoryRoom(64 * kGiB, 40 * kGiB, 24 * kGiB)) == 8 * kGiB);
+  CHECK(kv_budget(config, MemoryRoom(64 * kGiB, 50 * kGiB, 14 * kGiB)) == 0);
+  // Half a GiB stays free for what comes later.
+  CHECK(kv_budget(config, MemoryRoom(64 * kGiB, 40 * kGiB, 4 * kGiB)) == 7 * kGiB / 2);
+  config.kv_cache_memory_bytes = kGiB;
+  CHECK(kv_budget(config, MemoryRoom(64 * kGiB, 40 * kGiB, 4 * kGiB)) == kGiB);
+  CHECK(kv_budget(ServeConfig{}, 6 * kGiB) == 3 * kGiB);  // the host's
+}
+
+TEST_CASE("26B-A4B in bfloat16 starts on a GPU of 64 GiB, with three contexts of 256K",
+          "[server]") {
+  const ModelConfig model = ModelConfig::load(published("26B-A4B"));
+  const ServeConfig config;
+  StartPlan plan = planned_start(config, model, true, 1);
+  plan.gpu_total = 64 * kGiB;
+  const int64_t taken = plan.weights + plan.steps.total();
+  const MemoryRoom room(plan.gpu_total, taken, plan.gpu_total - taken);
+  const EngineOptions options = engine_options(config, model, room, true);
+  CHECK(options.max_model_len == 262144);
+  std::string text;
+  for (const std::string& line : plan_lines(config, model, plan, options)) text += line + "\n";
+  INFO(text);
+  CHECK(contains(text, "64.00 GiB, of which 57.60 GiB may be taken"));
+  CHECK(contains(text, "Weights 47.00 GiB"));
+  // Sequences 256 + 64 rows, 64 segments, 16 heads: 512 sums of values and two of the softmax.
+  CHECK(plan.steps.attention == int64_t{320} * 64 * 16 * (512 + 2) * 4);
+  CHECK(contains(text, "attention 642.50 MiB"));
+  CHECK(contains(text, "experts 27.52 MiB"));
+  CHECK(contains(text, "global pages of"));
+  CHECK(contains(text, " of 262144 tokens"));
+  CHECK(options.global_pages * kPageSize >= 262144);
+}
+
+TEST_CASE("--device goes where the model can be computed, and says why", "[server]") {
+  const auto chosen = [](const char* device, const ModelConfig& model, const char* kv = "auto") {
+    ServeConfig config;
+    config.device = device;
+    config.kv_cache_dtype = kv;
+    return choose_device(config, model);
+  };
+  const auto refused = [&](const ModelConfig& model) {
+    return thrown_by<StartupError>([&] { chosen("cuda", model); });
+  };
+  const ModelConfig model = ModelConfig::load(published("26B-A4B"));
+  CHECK(chosen("cuda", model, "fp8").is_cuda);  // a GPU need not be there
+  CHECK(chosen("cpu", model).note.empty());
+  // This test is linked without CUDA.
+  CHECK(chosen("auto", model).note ==
+        "Computing on the CPU, as --device auto found: this build has no CUDA.");
+  CHECK(contains(thrown_by<StartupError>([&] { chosen("auto", model, "fp8"); }), "fp8"));
+
+  ModelConfig other = model;
+  for (LayerConfig& layer : other.layers) layer.head_dim = 128;
+  CHECK(contains(refused(other), "head_dim is 128, not one of 16, 32, 64, 256, 512"));
+  CHECK(contains(chosen("auto", other).note, "head_dim is 128"));
+  other = model;
+  other.n_experts = 129;
+  CHECK(contains(refused(other), "num_experts is 129, more than 128"));
+  other = model;
+  other.top_k_experts = 9;
+  CHECK(contains(refused(other), "top_k_experts is 9, more than 8"));
+  other = model;
+  other.moe_ffn = 700;
+  CHECK(contains(refused(other), "moe_intermediate_size is 700, not a multiple of 8"));
+  other = model;
+  for (LayerConfig& layer : other.layers) layer.n_heads = 32 * layer.n_kv_heads;
+  CHECK(contains(refused(other), "num_attention_heads"));
+
+  ServeConfig config;
+  config.device = "cpu";
+  config.origins["gpu-memory-utilization"] = "flag --gpu-memory-utilization";
+  CHECK(contains(thrown_by<StartupError>([&] { choose_device(config, model); }),
+                 "--memory-utilization"));
+  config.device = "cuda";
+  CHECK(choose_device(config, model).is_cuda);
+  config.origins["memory-utilization"] = "environment LAPIDARY_MEMORY_UTILIZATION";
+  CHECK(contains(thrown_by<StartupError>([&] { choose_device(config, model); }),
+                 "--gpu-memory-utilization"));
 }
 
 TEST_CASE("a step holds a token of every sequence", "[server]") {
