@@ -9,8 +9,10 @@ constexpr char kHopperPath[] = "wgmma, TMA; not measured yet";
 
 // What --cuda-path hopper takes, or would take.
 std::vector<KernelPath> hopper_paths() {
-  return {{"moe_ffn, 64 tokens an expert", kHopperPath,
-           "cuda/hopper_grouped_gemm.cu"}};
+  constexpr char kAttentionPath[] = "wgmma, TMA; bf16 pages, no spans; not measured yet";
+  return {{"attention, over 64 queries, 256 dims", kAttentionPath, "cuda/hopper_attention.cu"},
+          {"attention, over 64 queries, 512, V once", kAttentionPath, "cuda/hopper_attention.cu"},
+          {"moe_ffn, 64 tokens an expert", kHopperPath, "cuda/hopper_grouped_gemm.cu"}};
 }
 
 }  // namespace

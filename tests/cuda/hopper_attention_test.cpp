@@ -62,6 +62,7 @@ TEST_CASE("Hopper attention of 256 dims equals its plain twin: windows, groups, 
       {"no window, group of sixteen", 16, 1, 256, 0, {{95, 66}}},
       {"one head a kv head, one row beyond a tile", 2, 2, 256, 0, {{0, 129}}},
       {"keys end with a tile", 2, 1, 256, 0, {{0, 80}}},
+      {"many tiles", 1, 1, 256, 0, {{330, 66}}},
       {"keys end a page before a tile's end", 2, 1, 256, 200, {{78, 66}}},
   };
   for (const cases::Attention& c : windows) check(*backend, c);
@@ -75,7 +76,8 @@ TEST_CASE("Hopper attention of 512 dims with V stored once equals its plain twin
       {"several sequences, one query, few queries", 4, 1, 512, 0, {{101, 40}, {0, 29}, {64, 1}}},
       {"two kv heads, keys end with a tile", 4, 2, 512, 0, {{62, 66}}},
       {"group of sixteen", 16, 1, 512, 0, {{3, 66}}},
-      {"one tile of keys", 1, 1, 512, 0, {{0, 65}}},
+      {"two tiles of keys", 1, 1, 512, 0, {{0, 66}}},
+      {"many tiles", 1, 1, 512, 0, {{250, 66}}},
       {"window", 2, 1, 512, 40, {{150, 70}}},
   };
   for (const cases::Attention& c : global) check(*backend, c);

@@ -1,5 +1,6 @@
 // Work under way beside a block's threads: copies whose end an mbarrier tells. It is done at once
-// or, in a schedule with late copies, only when no thread can go on without; then in any order.
+// or, in a schedule with late copies, only when no thread can go on without; then in any order. In
+// random orders some are late, others not.
 #pragma once
 
 #include <functional>
