@@ -246,6 +246,14 @@ struct Ceilings {
   double gflop_per_s = 0;  // 1e9 operations in compute_dtype(), a multiply-add counts two
 };
 
+// What a measurement must name. Zero and empty: not known, or of no meaning.
+struct DeviceFacts {
+  std::string name;
+  std::string driver, runtime;       // versions: of the driver, of the CUDA that this was built with
+  int clock_mhz = 0, memory_mhz = 0;  // at most
+  int64_t cache_bytes = 0;           // the last level before memory
+};
+
 // Which code computes a verb: for --list-kernels.
 struct KernelPath {
   std::string verb;    // or verbs
@@ -269,6 +277,7 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string description() const = 0;  // device, instruction set, threads: for the log
+  virtual DeviceFacts facts() const { return {.name = description()}; }
   virtual std::vector<KernelPath> kernel_paths() const = 0;
   virtual DType compute_dtype() const = 0;
   virtual DType activation_dtype() const = 0;   // of every tensor marked "act" above

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -15,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "config/build_facts.h"
 #include "config/startup_error.h"
 #include "server/compute_device.h"
 #include "server/decoder_bench.h"
@@ -29,6 +31,13 @@ using Json = nlohmann::ordered_json;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  char text[16];
+  std::strftime(text, sizeof(text), "%Y-%m-%d", std::gmtime(&now));
+  return text;
 }
 
 double peak_memory_mib() {
@@ -243,6 +252,14 @@ int run_bench(const ServeConfig& config, const Environment& environment,
   Report report(options.json_file);
   report["backend"] = loaded.backend->description();
   report["version"] = LAPIDARY_VERSION;
+  const DeviceFacts facts = loaded.backend->facts();
+  report["device"] = facts.name;
+  report["driver"] = facts.driver;
+  report["cuda_runtime"] = facts.runtime;
+  report["clock_mhz"] = facts.clock_mhz;
+  report["memory_mhz"] = facts.memory_mhz;
+  report["commit"] = build_commit();
+  report["date"] = today();
   report["probe_gb_per_s"] = ceilings.gb_per_s;
   report["probe_gflop_per_s"] = ceilings.gflop_per_s;
   bench_decoder(loaded, options, ceilings, report);

@@ -20,6 +20,7 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override;
 
   std::string description() const override;
+  DeviceFacts facts() const override;  // start.cpp
   std::vector<KernelPath> kernel_paths() const override;  // kernel_paths.cpp
   DType compute_dtype() const override { return DType::bf16; }
   DType activation_dtype() const override { return DType::bf16; }

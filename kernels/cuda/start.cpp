@@ -1,7 +1,10 @@
 #include "kernels/cuda/start.h"
 
+#include <fstream>
 #include <stdexcept>
 #include <string>
+
+#include "kernels/cuda/cuda_backend.h"
 
 namespace lapidary::cuda {
 namespace {
@@ -44,6 +47,31 @@ std::string why_unusable() {
   if (device.major >= kOldestArchitecture) return "";
   return std::string(device.name) + " has compute capability " + std::to_string(device.major) +
          "." + std::to_string(device.minor) + ", 8.0 is needed";
+}
+
+DeviceFacts CudaBackend::facts() const {
+  DeviceFacts facts;
+  cudaDeviceProp device;
+  CUDA_CHECK(cudaGetDeviceProperties(&device, 0));
+  int clock_khz = 0;
+  int memory_khz = 0;
+  int runtime = 0;
+  int driver = 0;
+  CUDA_CHECK(cudaDeviceGetAttribute(&clock_khz, cudaDevAttrClockRate, 0));
+  CUDA_CHECK(cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, 0));
+  CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
+  CUDA_CHECK(cudaDriverGetVersion(&driver));
+  facts.name = device.name;
+  facts.runtime = version_text(runtime);
+  // The driver's own number stands in a file of its kernel module; its CUDA version is known
+  // anyway.
+  std::ifstream file("/proc/driver/nvidia/version");
+  std::getline(file, facts.driver);
+  facts.driver += (facts.driver.empty() ? "CUDA " : ", CUDA ") + version_text(driver);
+  facts.clock_mhz = clock_khz / 1000;
+  facts.memory_mhz = memory_khz / 1000;
+  facts.cache_bytes = device.l2CacheSize;
+  return facts;
 }
 
 void require_start(cudaError_t error, const char* wanted) {

@@ -1,206 +1,31 @@
 // Times the verbs of the CUDA backend on the shapes of Gemma 4 26B-A4B and prints each beside its
 // floor (bytes over the copy rate, operations over the matrix rate, both measured in the same run)
 // and beside the best public timing of that shape on an H200, where there is one. Steps are
-// replayed as the engine replays them, so host time is out of the figures. Where a Hopper GPU has
-// kernels of its own for a verb, a row of theirs ("hopper") stands below the portable one's.
+// replayed as the engine replays them, so host time is out of the figures; inputs take turns, so
+// that weights, K and V come from memory (cuda_bench.h). Where a Hopper GPU has kernels of its own
+// for a verb, a row of theirs ("hopper") stands below the portable one's.
 //
 //   cuda_bench [--only TEXT] [--shape 26b|tiny] [--json FILE]
 //
 // Public timings: the per-kernel tables of ai-dynamo/aiconfigurator (vLLM 0.22/0.24, SGLang 0.5.14,
 // TensorRT-LLM 1.3rc20 on one H200, bf16), the best engine of each row.
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstdio>
-#include <fstream>
-#include <functional>
-#include <nlohmann/json.hpp>
-#include <numeric>
-#include <random>
-#include <string>
-#include <vector>
+#include "tests/bench/cuda_bench.h"
 
-#include "tests/cuda/device_data.h"
+#include <numeric>
+#include <set>
 
 namespace lapidary {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-// One decoder's shapes.
-struct Shape {
-  int64_t hidden, ffn, vocab, moe_ffn;
-  int n_experts, top_k, n_heads;
-  int sliding_kv_heads, sliding_dim, window;
-  int global_kv_heads, global_dim, global_turned;
-};
-constexpr Shape kGemma26B = {2816, 2112, 262144, 704, 128, 8, 16, 8, 256, 1024, 2, 512, 128};
-constexpr Shape kTiny = {64, 48, 331, 16, 16, 4, 4, 2, 32, 24, 1, 64, 16};
-
-struct Options {
-  std::string only, json_file;
-  bool is_tiny = false;
-};
-
-Options parse(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string flag = argv[i];
-    if (flag == "--only") o.only = argv[i + 1];
-    if (flag == "--json") o.json_file = argv[i + 1];
-    if (flag == "--shape") o.is_tiny = std::string(argv[i + 1]) == "tiny";
-  }
-  return o;
-}
-
-// Random bf16 that many matrices may share: matrix e begins 64 elements behind matrix e - 1.
-class SharedMatrix {
- public:
-  SharedMatrix(int64_t rows, int64_t cols, int64_t count = 1)
-      : rows_(rows), cols_(cols), count_(count), values_(rows * cols + 64 * count) {
-    std::mt19937 random(static_cast<unsigned>(rows * 31 + cols));
-    const float scale = 2.0F / std::sqrt(static_cast<float>(cols));
-    for (uint16_t& v : values_) {
-      const float x = static_cast<float>(random()) / 4294967296.0F - 0.5F;
-      v = cpu::float_to_bf16(3 * scale * x);
-    }
-  }
-  HostMatrix host() const { return {values_.data(), DType::bf16, rows_, cols_, count_, 64}; }
-
- private:
-  int64_t rows_, cols_, count_;
-  std::vector<uint16_t> values_;
-};
-
-std::unique_ptr<Backend> open_hopper() {
-  try {
-    return make_cuda_backend({.cuda_path = CudaPath::hopper});
-  } catch (const std::runtime_error& error) {
-    std::printf("%s\n", error.what());
-    return nullptr;
-  }
-}
-
-class Bench {
- public:
-  explicit Bench(const Options& options)
-      : options_(options),
-        shape_(options.is_tiny ? kTiny : kGemma26B),
-        backend_(make_cuda_backend({.compute = DType::bf16})),
-        ceilings_(backend_->measure_ceilings()) {
-    std::printf("%s\nmeasured now: copy %.0f GB/s, matrix %.0f GFLOP/s\n\n",
-                backend_->description().c_str(), ceilings_.gb_per_s, ceilings_.gflop_per_s);
-    std::printf("%-46s %10s %10s %7s %10s\n", "verb, case", "us", "floor us", "share", "public us");
-    report_ = {{"backend", backend_->description()},
-               {"copy_gb_per_s", ceilings_.gb_per_s},
-               {"matrix_gflop_per_s", ceilings_.gflop_per_s},
-               {"rows", Json::array()}};
-  }
-
-  Backend& backend() { return *backend_; }
-  // The same device, --cuda-path hopper; null where it cannot be.
-  Backend* hopper() { return hopper_.get(); }
-  const Shape& shape() const { return shape_; }
-  const Json& report() const { return report_; }
-  bool wanted(const std::string& name) const {
-    return name.find(options_.only) != std::string::npos;
-  }
-  // Sizes beyond are left out of the tiny run, which only shows that everything runs.
-  std::vector<int64_t> sizes(const std::vector<int64_t>& list) const {
-    std::vector<int64_t> kept;
-    for (int64_t n : list) {
-      if (!options_.is_tiny || n <= 16) kept.push_back(n);
-    }
-    return kept;
-  }
-
-  // calls(i): the verb on the i-th of several copies of its data. public_us 0: none is known.
-  void row(const std::string& name, double bytes, double operations, double public_us,
-           const std::function<void(int)>& call) {
-    row(*backend_, name, bytes, operations, public_us, call);
-  }
-  void row(Backend& backend, const std::string& name, double bytes, double operations,
-           double public_us, const std::function<void(int)>& call) {
-    constexpr int kCalls = 16;
-    const auto body = [&] {
-      for (int i = 0; i < kCalls; ++i) call(i);
-    };
-    const ReplayKey key{.n_tokens = ++n_rows_};
-    std::vector<double> us;
-    for (int i = 0; i < (options_.is_tiny ? 3 : 15); ++i) {
-      const auto start = std::chrono::steady_clock::now();
-      backend.replay(key, body);
-      int32_t waits = 0;
-      backend.download(&waits, flag_.buffer.data(), sizeof(waits));
-      const std::chrono::duration<double, std::micro> time =
-          std::chrono::steady_clock::now() - start;
-      if (i >= 2) us.push_back(time.count() / kCalls);  // run once, recorded once
-    }
-    print(name, bytes, operations, public_us, us);
-  }
-
-  // The same for a verb that answers to the host, and so cannot be recorded: host time included.
-  void answered_row(const std::string& name, double bytes, const std::function<void()>& call) {
-    std::vector<double> us;
-    for (int i = 0; i < (options_.is_tiny ? 2 : 60); ++i) {
-      const auto start = std::chrono::steady_clock::now();
-      call();
-      const std::chrono::duration<double, std::micro> time =
-          std::chrono::steady_clock::now() - start;
-      if (i >= 1) us.push_back(time.count());
-    }
-    print(name, bytes, 0, 0, us);
-  }
-
-  OnDevice act(int64_t rows, int64_t cols) { return random(DType::bf16, rows, cols); }
-  OnDevice f32(int64_t rows, int64_t cols) { return random(DType::f32, rows, cols); }
-
- private:
-  void print(const std::string& name, double bytes, double operations, double public_us,
-             std::vector<double> us) {
-    if (us.empty()) us.push_back(0);
-    std::sort(us.begin(), us.end());
-    const double median = us[us.size() / 2];
-    const double floor = std::max(bytes / ceilings_.gb_per_s, operations / ceilings_.gflop_per_s) / 1e3;
-    std::printf("%-46s %10.1f %10.1f %6.0f%% ", name.c_str(), median, floor, 100 * floor / median);
-    if (public_us > 0) std::printf("%10.1f", public_us);
-    std::printf("\n");
-    std::fflush(stdout);
-    report_["rows"].push_back({{"name", name},
-                               {"us", median},
-                               {"best_us", us.front()},
-                               {"bytes", bytes},
-                               {"operations", operations},
-                               {"floor_us", floor},
-                               {"public_us", public_us}});
-  }
-
-  OnDevice random(DType dtype, int64_t rows, int64_t cols) {
-    std::vector<float> values(static_cast<size_t>(rows * cols));
-    std::mt19937 generator(7);
-    for (float& x : values) x = static_cast<float>(generator()) / 2147483648.0F - 1.0F;
-    return to_device(*backend_, values, dtype, {rows, cols});
-  }
-
-  const Options options_;
-  const Shape shape_;
-  std::unique_ptr<Backend> backend_;
-  std::unique_ptr<Backend> hopper_ = open_hopper();
-  const Ceilings ceilings_;
-  OnDevice flag_ = unwritten(*backend_, DType::i32, {1});
-  int n_rows_ = 0;
-  Json report_;
-};
 
 std::string tokens(int64_t n) { return std::to_string(n) + (n == 1 ? " token" : " tokens"); }
 
 // Enough copies of a weight that none is still in the cache when its turn comes.
 std::vector<Weight> copies(Bench& bench, std::span<const HostMatrix> parts, WeightForm form) {
-  int64_t bytes = 0;
-  for (const HostMatrix& m : parts) bytes += 2 * m.rows * m.cols * m.count;
+  double bytes = 0;
+  for (const HostMatrix& m : parts) bytes += 2.0 * static_cast<double>(m.rows * m.cols * m.count);
   std::vector<Weight> weights;
-  const int64_t n = std::clamp<int64_t>((int64_t{256} << 20) / bytes, 1, 16);
-  for (int64_t i = 0; i < n; ++i) weights.push_back(bench.backend().pack(parts, form));
+  const int n = bench.copies_of(bytes);
+  for (int i = 0; i < n; ++i) weights.push_back(bench.backend().pack(parts, form));
   return weights;
 }
 
@@ -212,10 +37,12 @@ void bench_linear(Bench& bench, const char* name, int64_t rows, int64_t cols, do
   for (int64_t n : bench.sizes({1, 8, 16, 64, 256, 8192})) {
     const OnDevice x = bench.act(n, cols);
     const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, rows});
-    bench.row(std::string("linear, ") + name + ", " + tokens(n),
-              2.0 * static_cast<double>(rows * cols + n * (rows + cols)),
-              2.0 * static_cast<double>(n * rows * cols), n == 1 ? public_us_1 : 0, [&](int i) {
-                bench.backend().linear({x, &weights[i % weights.size()], out});
+    const Cost cost{.bytes = 2.0 * static_cast<double>(rows * cols + n * (rows + cols)),
+                    .operations = 2.0 * static_cast<double>(n * rows * cols),
+                    .public_us = n == 1 ? public_us_1 : 0};
+    bench.row(std::string("linear, ") + name + ", " + tokens(n), cost,
+              static_cast<int>(weights.size()), [&](int i) {
+                bench.backend().linear({x, &weights[i], out});
               });
   }
 }
@@ -229,11 +56,12 @@ void bench_mlp(Bench& bench) {
   for (int64_t n : bench.sizes({1, 8, 16, 64, 256, 8192})) {
     const OnDevice x = bench.act(n, s.hidden);
     const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.ffn});
-    bench.row("geglu_linear, " + tokens(n),
-              2.0 * static_cast<double>(2 * s.ffn * s.hidden + n * (s.ffn + s.hidden)),
-              4.0 * static_cast<double>(n * s.ffn * s.hidden), 0, [&](int i) {
-                bench.backend().geglu_linear({x, &weights[i % weights.size()], out});
-              });
+    const Cost cost{
+        .bytes = 2.0 * static_cast<double>(2 * s.ffn * s.hidden + n * (s.ffn + s.hidden)),
+        .operations = 4.0 * static_cast<double>(n * s.ffn * s.hidden)};
+    bench.row("geglu_linear, " + tokens(n), cost, static_cast<int>(weights.size()), [&](int i) {
+      bench.backend().geglu_linear({x, &weights[i], out});
+    });
   }
 }
 
@@ -247,14 +75,17 @@ void bench_logits(Bench& bench) {
     const OnDevice x = bench.act(n, s.hidden);
     const OnDevice out = unwritten(bench.backend(), DType::f32, {n, s.vocab});
     bench.row("logits, " + tokens(n),
-              static_cast<double>(2 * s.vocab * s.hidden + 4 * n * s.vocab),
-              2.0 * static_cast<double>(n * s.vocab * s.hidden), n == 1 ? 370 : 0,
-              [&](int) { bench.backend().logits({x, &weight, 30, out}); });
+              {.bytes = static_cast<double>(2 * s.vocab * s.hidden + 4 * n * s.vocab),
+               .operations = 2.0 * static_cast<double>(n * s.vocab * s.hidden),
+               .public_us = n == 1 ? 370.0 : 0.0},
+              1, [&](int) {
+                bench.backend().logits({x, &weight, 30, out});
+              });
   }
 }
 
-std::vector<int32_t> random_routing(const Shape& s, int64_t n) {
-  std::mt19937 random(static_cast<unsigned>(n));
+std::vector<int32_t> random_routing(const Shape& s, int64_t n, unsigned seed) {
+  std::mt19937 random(static_cast<unsigned>(n) + 1000000 * seed);
   std::vector<int32_t> all(s.n_experts), out;
   std::iota(all.begin(), all.end(), 0);
   for (int64_t t = 0; t < n; ++t) {
@@ -274,25 +105,31 @@ void bench_moe(Bench& bench) {
   const Weight gate_up = bench.backend().pack(parts, WeightForm::gate_up);
   const Weight packed_down = bench.backend().pack({&down_host, 1}, WeightForm::stacked);
   const std::vector<std::pair<int64_t, double>> cases = {
-      {1, 41},   {2, 66},    {4, 111},   {8, 168},    {16, 208},  {32, 320},
+      {1, 41},   {2, 66},    {4, 111},   {8, 168},    {16, 208},   {32, 320},
       {64, 345}, {128, 379}, {256, 406}, {1024, 542}, {8192, 1886}};
   for (const auto& [n, public_us] : cases) {
     if (bench.sizes({n}).empty()) continue;
-    const std::vector<int32_t> routing = random_routing(s, n);
-    std::vector<bool> seen(s.n_experts);
-    for (int32_t e : routing) seen[e] = true;
-    const auto distinct = static_cast<double>(std::count(seen.begin(), seen.end(), true));
-    const OnDevice experts = to_device(bench.backend(), routing, {n, s.top_k});
+    // Other experts in each call: where few are chosen, few of them are still in the cache.
+    constexpr int kRoutings = 16;
+    std::vector<OnDevice> experts;
+    double distinct = 0;  // in a call, on average
+    for (int i = 0; i < kRoutings; ++i) {
+      const std::vector<int32_t> routing = random_routing(s, n, static_cast<unsigned>(i));
+      const std::set<int32_t> chosen(routing.begin(), routing.end());
+      distinct += static_cast<double>(chosen.size()) / kRoutings;
+      experts.push_back(to_device(bench.backend(), routing, {n, s.top_k}));
+    }
     const OnDevice shares = bench.f32(n, s.top_k);
     const OnDevice x = bench.act(n, s.hidden);
     const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.hidden});
     const auto expert = static_cast<double>(3 * s.hidden * s.moe_ffn);
     const auto run = [&](Backend& backend, const std::string& name) {
-      bench.row(backend, name + tokens(n),
-                2.0 * distinct * expert + 4.0 * static_cast<double>(n * s.hidden),
-                2.0 * expert * static_cast<double>(n * s.top_k), public_us, [&](int) {
-                  backend.moe_ffn({x, experts, shares, &gate_up, &packed_down, out});
-                });
+      const Cost cost{.bytes = 2.0 * distinct * expert + 4.0 * static_cast<double>(n * s.hidden),
+                      .operations = 2.0 * expert * static_cast<double>(n * s.top_k),
+                      .public_us = public_us};
+      bench.row(backend, name + tokens(n), cost, kRoutings, [&](int i) {
+        backend.moe_ffn({x, experts[i], shares, &gate_up, &packed_down, out});
+      });
     };
     run(bench.backend(), "moe_ffn, ");
     constexpr int64_t kHopperPairs = 64;  // an expert's, from which on it has kernels of its own
@@ -307,7 +144,7 @@ void bench_route(Bench& bench) {
   const Shape& s = bench.shape();
   const SharedMatrix proj(s.n_experts, s.hidden);
   const HostMatrix part = proj.host();
-  const Weight weight = bench.backend().pack({&part, 1}, WeightForm::stacked);
+  const auto weights = copies(bench, {&part, 1}, WeightForm::stacked);
   const OnDevice scale = bench.f32(1, s.hidden);
   const OnDevice per_expert = bench.f32(1, s.n_experts);
   const Tensor scale_row(scale.tensor.data, DType::f32, {s.hidden});
@@ -316,16 +153,16 @@ void bench_route(Bench& bench) {
     const OnDevice h = bench.f32(n, s.hidden);
     const OnDevice experts = unwritten(bench.backend(), DType::i32, {n, s.top_k});
     const OnDevice shares = unwritten(bench.backend(), DType::f32, {n, s.top_k});
-    bench.row("moe_route, " + tokens(n),
-              static_cast<double>(2 * s.n_experts * s.hidden + 4 * n * s.hidden), 0, 0, [&](int) {
-                bench.backend().moe_route({.h = h,
-                                           .scale = scale_row,
-                                           .proj = &weight,
-                                           .per_expert_scale = expert_row,
-                                           .top_k = s.top_k,
-                                           .experts = experts,
-                                           .weights = shares});
-              });
+    const Cost cost{.bytes = static_cast<double>(2 * s.n_experts * s.hidden + 4 * n * s.hidden)};
+    bench.row("moe_route, " + tokens(n), cost, static_cast<int>(weights.size()), [&](int i) {
+      bench.backend().moe_route({.h = h,
+                                 .scale = scale_row,
+                                 .proj = &weights[i],
+                                 .per_expert_scale = expert_row,
+                                 .top_k = s.top_k,
+                                 .experts = experts,
+                                 .weights = shares});
+    });
   }
 }
 
@@ -384,7 +221,6 @@ void bench_attention_case(Bench& bench, const AttentionCase& c) {
                            (c.kv == DType::bf16 ? "" : " fp8") + ", " + std::to_string(c.n_seqs) +
                            " x " + std::to_string(c.n_queries) + " at " + std::to_string(c.n_keys);
   if (!bench.wanted(name)) return;
-  const Paged p = paged(bench, c.n_seqs, c.n_queries, c.n_keys, kv_heads, k_width, dim, c.kv);
   const int64_t n = c.n_seqs * c.n_queries;
   const OnDevice q = bench.act(n, s.n_heads * dim);
   const OnDevice out = unwritten(bench.backend(), DType::bf16, {n, s.n_heads * dim});
@@ -396,41 +232,60 @@ void bench_attention_case(Bench& bench, const AttentionCase& c) {
   const auto keys = static_cast<double>(
       window > 0 ? std::min<int64_t>(c.n_keys, window + c.n_queries - 1) : c.n_keys);
   const auto n_seqs = static_cast<double>(c.n_seqs);
-  bench.row(name,
-            n_seqs * keys * kv_heads * (k_width + dim) * static_cast<double>(dtype_bytes(c.kv)) +
-                4.0 * static_cast<double>(n * s.n_heads * dim),
-            n_seqs * pairs * 4 * s.n_heads * dim, c.public_us, [&](int) {
-              bench.backend().attention({.q = q,
-                                         .k_pages = p.k,
-                                         .v_pages = p.v,
-                                         .positions = p.positions,
-                                         .query_start = p.query_start,
-                                         .block_start = p.block_start,
-                                         .block_table = p.block_table,
-                                         .n_heads = s.n_heads,
-                                         .n_kv_heads = kv_heads,
-                                         .head_dim = dim,
-                                         .window = window,
-                                         .max_keys = static_cast<int>(c.n_keys),
-                                         .out = out});
-            });
+  const double kv_bytes =
+      n_seqs * keys * kv_heads * (k_width + dim) * static_cast<double>(dtype_bytes(c.kv));
+  const Cost cost{.bytes = kv_bytes + 4.0 * static_cast<double>(n * s.n_heads * dim),
+                  .operations = n_seqs * pairs * 4 * s.n_heads * dim,
+                  .public_us = c.public_us};
+  std::vector<Paged> caches;
+  while (static_cast<int>(caches.size()) < bench.copies_of(kv_bytes)) {
+    caches.push_back(paged(bench, c.n_seqs, c.n_queries, c.n_keys, kv_heads, k_width, dim, c.kv));
+  }
+  bench.row(name, cost, static_cast<int>(caches.size()), [&](int i) {
+    const Paged& p = caches[i];
+    bench.backend().attention({.q = q,
+                               .k_pages = p.k,
+                               .v_pages = p.v,
+                               .positions = p.positions,
+                               .query_start = p.query_start,
+                               .block_start = p.block_start,
+                               .block_table = p.block_table,
+                               .n_heads = s.n_heads,
+                               .n_kv_heads = kv_heads,
+                               .head_dim = dim,
+                               .window = window,
+                               .max_keys = static_cast<int>(c.n_keys),
+                               .out = out});
+  });
 }
 
-void bench_attention(Bench& bench, bool is_tiny) {
-  if (is_tiny) {
+void bench_attention(Bench& bench) {
+  if (bench.is_tiny()) {
     bench_attention_case(bench, {false, 2, 1, 40, 0});
     bench_attention_case(bench, {true, 1, 9, 40, 0});
     return;
   }
-  const std::vector<AttentionCase> cases = {
-      {false, 1, 1, 1024, 11.5},     {false, 8, 1, 1024, 26},      {false, 32, 1, 1024, 78},
-      {false, 64, 1, 1024, 144},     {false, 128, 1, 1024, 295},   {false, 256, 1, 1024, 578},
-      {true, 1, 1, 1024, 14},        {true, 8, 1, 1024, 24.5},     {true, 32, 1, 1024, 69},
-      {true, 64, 1, 1024, 122},      {true, 128, 1, 1024, 209},    {true, 1, 1, 8192, 24},
-      {true, 8, 1, 8192, 98},        {true, 32, 1, 8192, 355},     {true, 1, 1, 32768, 66},
-      {true, 8, 1, 32768, 292},      {false, 1, 8192, 8192, 244},  {false, 1, 16384, 16384, 485},
-      {true, 1, 8192, 8192, 2970},   {true, 1, 16384, 16384, 11700},
-      {false, 256, 1, 1024, 256, DType::f8e4m3}};
+  const std::vector<AttentionCase> cases = {{false, 1, 1, 1024, 11.5},
+                                            {false, 8, 1, 1024, 26},
+                                            {false, 32, 1, 1024, 78},
+                                            {false, 64, 1, 1024, 144},
+                                            {false, 128, 1, 1024, 295},
+                                            {false, 256, 1, 1024, 578},
+                                            {true, 1, 1, 1024, 14},
+                                            {true, 8, 1, 1024, 24.5},
+                                            {true, 32, 1, 1024, 69},
+                                            {true, 64, 1, 1024, 122},
+                                            {true, 128, 1, 1024, 209},
+                                            {true, 1, 1, 8192, 24},
+                                            {true, 8, 1, 8192, 98},
+                                            {true, 32, 1, 8192, 355},
+                                            {true, 1, 1, 32768, 66},
+                                            {true, 8, 1, 32768, 292},
+                                            {false, 1, 8192, 8192, 244},
+                                            {false, 1, 16384, 16384, 485},
+                                            {true, 1, 8192, 8192, 2970},
+                                            {true, 1, 16384, 16384, 11700},
+                                            {false, 256, 1, 1024, 256, DType::f8e4m3}};
   for (const AttentionCase& c : cases) bench_attention_case(bench, c);
 }
 
@@ -444,15 +299,16 @@ void bench_norms(Bench& bench) {
     const OnDevice x = bench.act(n, hidden);
     const OnDevice next = unwritten(bench.backend(), DType::bf16, {n, hidden});
     const OnDevice next_2 = unwritten(bench.backend(), DType::bf16, {n, hidden});
-    bench.row("add_norm and two norms, " + tokens(n), static_cast<double>(n * hidden * 14), 0, 0,
-              [&](int) {
-                bench.backend().add_norm(
-                    {.h = h, .x = x, .weight = w, .next = {w, next}, .next_2 = {w, next_2}});
-              });
+    const Cost cost{.bytes = static_cast<double>(n * hidden * 14)};
+    bench.row("add_norm and two norms, " + tokens(n), cost, 1, [&](int) {
+      bench.backend().add_norm(
+          {.h = h, .x = x, .weight = w, .next = {w, next}, .next_2 = {w, next_2}});
+    });
   }
 }
 
-// Random rows of logits, which spread as a trained model's do; the whole call, from draws to tokens.
+// Random rows of logits, which spread as a trained model's do; the whole call, from draws to
+// tokens.
 void bench_sample(Bench& bench) {
   if (!bench.wanted("sample")) return;
   const int64_t vocab = bench.shape().vocab;
@@ -480,9 +336,9 @@ void bench_sample(Bench& bench) {
         draws[row].row = row;
         draws[row].position = row;
       }
-      bench.answered_row(
-          "sample " + std::string(way.name) + ", " + tokens(n), static_cast<double>(n * vocab * 4),
-          [&] { bench.backend().sample({.logits = rows, .draws = draws}); });
+      bench.answered_row("sample " + std::string(way.name) + ", " + tokens(n),
+                         static_cast<double>(n * vocab * 4),
+                         [&] { bench.backend().sample({.logits = rows, .draws = draws}); });
     }
   }
 }
@@ -492,8 +348,7 @@ void bench_sample(Bench& bench) {
 
 int main(int argc, char** argv) {
   using namespace lapidary;
-  const Options options = parse(argc, argv);
-  Bench bench(options);
+  Bench bench(parse(argc, argv));
   const Shape& s = bench.shape();
   const int64_t sliding_q = int64_t{s.n_heads} * s.sliding_dim;
   const int64_t global_q = int64_t{s.n_heads} * s.global_dim;
@@ -506,9 +361,8 @@ int main(int argc, char** argv) {
   bench_mlp(bench);
   bench_moe(bench);
   bench_route(bench);
-  bench_attention(bench, options.is_tiny);
+  bench_attention(bench);
   bench_norms(bench);
   bench_logits(bench);
   bench_sample(bench);
-  if (!options.json_file.empty()) std::ofstream(options.json_file) << bench.report().dump(2) << "\n";
 }

@@ -34,6 +34,7 @@ Taken taken_after_dry_run(const char* name, DType kv, int64_t reserved) {
 }  // namespace
 
 TEST_CASE("a GPU takes the workspaces that were planned, and needs them", "[cuda][engine]") {
+  int n_halved = 0;
   for (const char* name : kGoldenCheckpoints) {
     const ModelConfig config = ModelConfig::load(GoldenModel::folder(name));
     const StepMemory plan = cuda_step_memory(config, kLimits);
@@ -43,10 +44,14 @@ TEST_CASE("a GPU takes the workspaces that were planned, and needs them", "[cuda
     // Beside the buffers there are the frequencies of the two rotary tables.
     CHECK(taken.buffers >= plan.buffers);
     CHECK(taken.buffers <= plan.buffers + 4096);
-    // What half of it would not hold is taken later.
+    // What half of it would not hold is taken later; but that lists of edits are long is only
+    // allowed for.
+    if (plan.workspace != plan.attention) continue;
+    ++n_halved;
     CHECK(taken_after_dry_run(name, DType::bf16, plan.workspace / 2).workspace >
           plan.workspace / 2);
   }
+  CHECK(n_halved > 0);
 }
 
 TEST_CASE("fp8 pages are kept for every golden model, whatever of K its heads turn",
