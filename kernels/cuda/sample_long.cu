@@ -136,17 +136,27 @@ __device__ __forceinline__ Mass warp_total(Mass x) {
   return x;
 }
 
+// Shared memory adds 64 bits in a loop of attempts, 32 at once: so the low half first, and what it
+// carries with the high half. Exact once all have added.
+__device__ __forceinline__ void add_mass(Mass* to, Mass mass) {
+  auto* half = reinterpret_cast<uint32_t*>(to);
+  const auto low = static_cast<uint32_t>(mass);
+  const uint32_t before = atomicAdd(&half[0], low);
+  const uint32_t high = static_cast<uint32_t>(mass >> 32) + (before + low < before ? 1U : 0U);
+  if (high != 0) atomicAdd(&half[1], high);
+}
+
 // Adds to a bin; -1: nothing. A warp whose lanes all hit one bin, as in a row of equal logits, adds
 // once. Called by whole warps.
 __device__ __forceinline__ void tally(int bin, Mass mass, Mass* masses, uint32_t* counts) {
   if (__all_sync(kAllLanes, static_cast<int>(bin == __shfl_sync(kAllLanes, bin, 0))) != 0) {
     const Mass all = bin >= 0 ? warp_total(mass) : 0;
     if (bin >= 0 && threadIdx.x % kWarpSize == 0) {
-      atomicAdd(&masses[bin], all);
+      add_mass(&masses[bin], all);
       atomicAdd(&counts[bin], static_cast<uint32_t>(kWarpSize));
     }
   } else if (bin >= 0) {
-    if (mass > 0) atomicAdd(&masses[bin], mass);
+    if (mass > 0) add_mass(&masses[bin], mass);
     atomicAdd(&counts[bin], 1U);
   }
 }
@@ -343,7 +353,7 @@ __device__ __forceinline__ Mass tally_tiles(const Prefix& prefix, int bucket, Me
               [&](int64_t id, float value) { mass += mass_inside(prefix, bucket, id, value); });
     sum += mass;
     mass = warp_total(mass);
-    if (threadIdx.x % kWarpSize == 0 && mass > 0) atomicAdd(&memory.digit_mass[tile], mass);
+    if (threadIdx.x % kWarpSize == 0 && mass > 0) add_mass(&memory.digit_mass[tile], mass);
   }
   return block_total(sum, memory);
 }
