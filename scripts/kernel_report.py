@@ -5,12 +5,16 @@ instructions that matter stand in the machine code.
   scripts/kernel_report.py LIBRARY [--arch sm_90a] [--only TEXT] [--check]
 
 LIBRARY: build/release/kernels/cuda/liblapidary_cuda.a. Needs cuobjdump and nvdisasm (CUDA's, or
-the PyPI packages nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm); exit status 77 without. With
---check, exit status 1 when a kernel keeps registers in memory.
+the PyPI packages nvidia-cuda-cuobjdump and nvidia-cuda-nvdisasm); exit status 77 without them or
+without the library. With --check, exit status 1 when a kernel keeps registers in memory.
 """
 import argparse
+import glob
+import os
+import pathlib
 import re
 import shutil
+import site
 import subprocess
 import sys
 
@@ -30,6 +34,9 @@ COUNTED = [
 ]
 # A table of the reduction of large angles, indexed at run time, is its only local memory.
 INDEXED_TABLES = ("rope_table_kernel",)
+# Where pip puts NVIDIA's tools; they need not be executable by name.
+PACKAGED = [folder for packages in [*site.getsitepackages(), site.getusersitepackages()]
+            for folder in sorted(glob.glob(f"{packages}/nvidia/**/bin", recursive=True))]
 INSTRUCTION = re.compile(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)")
 
 
@@ -84,8 +91,12 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
+    if not pathlib.Path(arguments.library).exists():
+        print(f"Skipped: {arguments.library} is not there; it is built where nvcc is")
+        return 77
+    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *PACKAGED])
     if not shutil.which("cuobjdump") or not shutil.which("nvdisasm"):
-        print("cuobjdump or nvdisasm is not there")
+        print("Skipped: cuobjdump or nvdisasm is not there")
         return 77
     used, code = resources(arguments.library), instructions(arguments.library)
     keys = sorted(used)
