@@ -139,6 +139,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
   if (error != cudaSuccess) return error;
   switch (attribute) {
     case cudaDevAttrMaxThreadsPerBlock: *value = properties.maxThreadsPerBlock; break;
+    case cudaDevAttrClockRate:
+    case cudaDevAttrMemoryClockRate: *value = 1000 * 1000; break;
     case cudaDevAttrHostRegisterReadOnlySupported: *value = 0; break;
     case cudaDevAttrMultiProcessorCount: *value = properties.multiProcessorCount; break;
     case cudaDevAttrL2CacheSize: *value = properties.l2CacheSize; break;
