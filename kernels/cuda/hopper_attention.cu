@@ -82,11 +82,12 @@ __device__ __forceinline__ void begin_scores(const unsigned char* query, const H
 
 // sums += weights . V of 64 rows and 256 dims, begun. values: of the first dim.
 template <class T>
-__device__ __forceinline__ void begin_sums(const uint32_t (&weights)[T::kKeys / 16][4],
+__device__ __forceinline__ void begin_sums(uint32_t (&weights)[T::kKeys / 16][4],
                                            const unsigned char* values,
                                            float (&sums)[T::kSumDims / 2]) {
   const uint64_t v = mn_major_tile(values, kAtomBytes, T::kValueAtoms);
   hold_registers(sums);
+  hold_registers(weights);
   wgmma_fence();
 #pragma unroll
   for (int step = 0; step < T::kKeys / 16; ++step) {
@@ -271,6 +272,7 @@ __device__ __forceinline__ void compute_rows(const AttentionView& view, const Ho
     free_stage(shared.empty_keys + ring.stage);
     weigh(t);
     await_products<0>(sums);
+    hold_registers(weights);  // read until here: the next ones must not take their place before
     free_stage(shared.empty_values + last.stage);
     softmax.shrink(sums);
     pack_weights(scores, weights);
@@ -282,6 +284,7 @@ __device__ __forceinline__ void compute_rows(const AttentionView& view, const Ho
   }
   begin_last_sums();
   await_products<0>(sums);
+  hold_registers(weights);
   const float total[2] = {softmax.total(0), softmax.total(1)};
   store_rows<T>(view, piece.tile, rows.first, 0, sums, total);
 }
@@ -378,6 +381,9 @@ struct PageMaps {
 template <class T>
 __global__ void __launch_bounds__(T::kThreads, 1)
     hopper_attention_kernel(const AttentionView view, const __grid_constant__ PageMaps maps) {
+  static_assert(T::kComputeThreads * kComputeRegisters +
+                    (T::kThreads - T::kComputeThreads) * kFetchRegisters <=
+                T::kThreads * kLaunchRegisters<T::kThreads>);
   DYNAMIC_SHARED(unsigned char, unaligned);
   const HopperShared<T> shared(unaligned);
   const WorkList list = list_work<false>(view);

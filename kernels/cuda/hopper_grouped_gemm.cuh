@@ -29,9 +29,10 @@ constexpr int kHopperGroups = 2;  // warpgroups that multiply
 constexpr int kHopperThreads = (kHopperGroups + 1) * kWarpgroupSize;
 constexpr int kHopperOutputBytes = kHopperTokens * kHopperBlock * 2;  // of a warpgroup, staged
 constexpr int kAtom = 1024;                                           // where stages begin
-// Registers of a thread: 2 x 128 x 224 + 128 x 64 are all that there are.
 constexpr int kMultiplyRegisters = 224;
-constexpr int kFetchRegisters = 64;
+constexpr int kFetchRegisters = 56;
+static_assert(kHopperGroups * kMultiplyRegisters + kFetchRegisters <=
+              (kHopperGroups + 1) * kLaunchRegisters<kHopperThreads>);
 
 struct HopperGemm {
   TensorMap weights;  // boxes of 64 k x 64 rows of one expert
@@ -163,6 +164,7 @@ __device__ __forceinline__ void fetch_tiles(const HopperGemm& g, const HopperSha
         gather.load(g.m, stage + kHopperPanelBytes, k, tile.n_columns());
         mbarrier_arrive_after_copies(full);
       }
+      __syncwarp();  // no lane waits for a phase that the others are a turn ahead of
       ring.advance();
     }
   }
@@ -279,6 +281,7 @@ __device__ __forceinline__ void skip_tile(const GroupedGemm& m, const HopperShar
                                           HopperRing& ring) {
   for (int k = 0; k < m.cols; k += kHopperDepth) {
     mbarrier_wait(shared.full + ring.stage, ring.parity);
+    __syncwarp();  // as in fetch_tiles
     release_stage(shared, ring.stage);
     ring.advance();
   }

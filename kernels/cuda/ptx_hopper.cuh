@@ -152,6 +152,11 @@ __device__ __forceinline__ void tma_load(void* shared, const TensorMap& map, uin
 
 // --- warps ---
 
+// Registers of a thread at the launch of a block of n_threads that has a multiprocessor to itself:
+// a block's warpgroups share out what its threads began with, and taking more waits for ever.
+template <int n_threads>
+constexpr int kLaunchRegisters = 65536 / n_threads / 8 * 8;
+
 // Registers a thread of this warpgroup may have from here on, 24 to 256 by 8; all its warps.
 template <int n>
 __device__ __forceinline__ void take_registers() {

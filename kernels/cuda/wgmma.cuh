@@ -95,6 +95,16 @@ __device__ __forceinline__ void hold_registers(float (&d)[count]) {
   for (int i = 0; i < count; ++i) asm volatile("" : "+f"(d[i])::"memory");
 #endif
 }
+// The same for a of several products: read from when they are begun until the wait for them.
+template <int count>
+__device__ __forceinline__ void hold_registers(uint32_t (&a)[count][4]) {
+#ifdef CUDA_ON_CPU
+  static_cast<void>(a);
+#else
+#pragma unroll
+  for (int i = 0; i < 4 * count; ++i) asm volatile("" : "+r"(a[i / 4][i % 4])::"memory");
+#endif
+}
 
 // --- products ---
 

@@ -236,16 +236,18 @@ __global__ void product_kernel(const uint16_t* a, const uint16_t* b, float* c) {
       right_tile = tile_at(k_major_tile(right, 1024), static_cast<uint32_t>(32 * step));
     }
     if constexpr (a_is_held) {
-      uint32_t held[4];
+      uint32_t held[1][4];
       for (int i = 0; i < 4; ++i) {
         const int row = warp_row + lane / 4 + i % 2 * 8;
         const int k = step * 16 + lane % 4 * 2 + i / 2 * 8;
-        held[i] = a[row * 64 + k] | static_cast<uint32_t>(a[row * 64 + k + 1]) << 16;
+        held[0][i] = a[row * 64 + k] | static_cast<uint32_t>(a[row * 64 + k + 1]) << 16;
       }
+      hold_registers(held);
       wgmma_fence();
-      wgmma<kN, b_is_mn_major>(sums, held, right_tile, adds);
+      wgmma<kN, b_is_mn_major>(sums, held[0], right_tile, adds);
       wgmma_commit();
       wgmma_wait<0>();
+      hold_registers(held);
     } else {
       wgmma<kN, b_is_mn_major>(sums,
                                tile_at(k_major_tile(left, 1024), static_cast<uint32_t>(32 * step)),
