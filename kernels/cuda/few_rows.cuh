@@ -7,6 +7,8 @@
 // The warps of a block take the steps of 32 k in turn (the block's reads of a row are
 // neighbours in memory) and their sums are added in the order of the warps.
 //
+// The first weights are on their way before the grid before this one is done; x is read after.
+//
 // A token is one column of the mma, and columns do not meet: its result depends on no other token,
 // nor on how many there are.
 #pragma once
@@ -65,6 +67,7 @@ __device__ __forceinline__ void strip_product(float (&sums)[kTiles][4], const St
         high[u] = load_streaming(rows.high + k);
       }
     }
+    if (begin == first_step * kStripStep) after_previous_grid();
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       const int k = begin + u * stride + lane_k;

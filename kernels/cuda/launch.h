@@ -14,19 +14,19 @@
 #ifdef CUDA_ON_CPU
 #define DYNAMIC_SHARED(T, name) T* name = static_cast<T*>(cuda_on_cpu::dynamic_shared())
 #else
-#define DYNAMIC_SHARED(T, name)                                      \
+#define DYNAMIC_SHARED(T, name)                                     \
   extern __shared__ __align__(128) unsigned char dynamic_shared_[]; \
   T* name = reinterpret_cast<T*>(dynamic_shared_)
 #endif
 
 // A CUDA error leaves the device in no state to answer anyone: said once, then the process ends
 // with exit code 70.
-#define CUDA_CHECK(call)                                                                  \
-  do {                                                                                    \
-    const cudaError_t cuda_error_ = (call);                                               \
-    if (cuda_error_ != cudaSuccess) [[unlikely]] {                                        \
-      ::lapidary::cuda::cuda_failed(__FILE__, __LINE__, #call, cuda_error_);              \
-    }                                                                                     \
+#define CUDA_CHECK(call)                                                     \
+  do {                                                                       \
+    const cudaError_t cuda_error_ = (call);                                  \
+    if (cuda_error_ != cudaSuccess) [[unlikely]] {                           \
+      ::lapidary::cuda::cuda_failed(__FILE__, __LINE__, #call, cuda_error_); \
+    }                                                                        \
   } while (false)
 
 namespace lapidary::cuda {
@@ -44,6 +44,9 @@ struct LaunchShape {
   dim3 block;
   size_t shared_bytes = 0;  // dynamic
   cudaStream_t stream = nullptr;
+  // Whether it may begin while the grid before it in the stream still runs: a kernel that calls
+  // after_previous_grid() (ptx.cuh). Devices before sm_90 cannot.
+  bool overlaps = false;
 };
 
 // Launches without waiting. Dynamic shared memory beyond 48 KiB is asked for here, and that the
@@ -61,6 +64,11 @@ void launch(void (*kernel)(Parameters...), const LaunchShape& shape, Arguments..
   config.blockDim = shape.block;
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = shape.stream;
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &overlap;
+  config.numAttrs = shape.overlaps ? 1 : 0;
   CUDA_CHECK(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...));
 }
 

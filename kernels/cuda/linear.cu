@@ -57,6 +57,7 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_rows_kernel(FewRows m) {
   }
   strip_product(sums, strip_rows(m.weight, first_row, m.rows, m.cols), tokens, warp, kStripWarps,
                 m.cols);
+  after_previous_grid();  // warps without a step have not yet
   for (int i = 0; i < kTiles; ++i) keep_sums(kept[warp][i], sums[i]);
   __syncthreads();
 
@@ -77,10 +78,11 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_rows_kernel(FewRows m) {
 }
 
 template <Finish finish, typename X, typename Out>
-void launch_few_rows(const FewRows& m, cudaStream_t stream) {
+void launch_few_rows(const FewRows& m, bool overlaps, cudaStream_t stream) {
   const LaunchShape shape{.grid = static_cast<unsigned>(div_up(m.rows, kStripRows)),
                           .block = kStripThreads,
-                          .stream = stream};
+                          .stream = stream,
+                          .overlaps = overlaps};
   if (m.n <= kStripTokens) {
     launch(few_rows_kernel<1, finish, X, Out>, shape, m);
   } else {
@@ -160,9 +162,9 @@ void CudaBackend::linear(const LinearArgs& args) {
   if (n <= kMaxFewRows) {
     const FewRows m = few_rows(args.x, w, args.out);
     if (is_wide) {
-      launch_few_rows<Finish::plain, float, bf16>(m, stream_);
+      launch_few_rows<Finish::plain, float, bf16>(m, is_hopper(), stream_);
     } else {
-      launch_few_rows<Finish::plain, bf16, bf16>(m, stream_);
+      launch_few_rows<Finish::plain, bf16, bf16>(m, is_hopper(), stream_);
     }
     return;
   }
@@ -192,7 +194,7 @@ void CudaBackend::geglu_linear(const GegluLinearArgs& args) {
   expect_shape(args.out, DType::bf16, {n, n_out});
   if (n == 0) return;
   const FewRows m = few_rows(args.x, w, args.out);
-  if (n <= kMaxFewRows) return launch_few_rows<Finish::geglu, bf16, bf16>(m, stream_);
+  if (n <= kMaxFewRows) return launch_few_rows<Finish::geglu, bf16, bf16>(m, is_hopper(), stream_);
   workspace_.clear();
   auto* sums = workspace_.take<float>(std::min(n, kPairedRows) * m.rows);
   for (int64_t begin = 0; begin < n; begin += kPairedRows) {
@@ -218,7 +220,9 @@ void CudaBackend::logits(const LogitsArgs& args) {
   expect_shape(args.out, DType::f32, {n, w.rows});
   if (n == 0) return;
   const FewRows m = few_rows(args.x, w, args.out, args.cap);
-  if (n <= kMaxFewRows) return launch_few_rows<Finish::soft_cap, bf16, float>(m, stream_);
+  if (n <= kMaxFewRows) {
+    return launch_few_rows<Finish::soft_cap, bf16, float>(m, is_hopper(), stream_);
+  }
   gemm_.run({.x = args.x.as<bf16>(),
              .weight = m.weight,
              .out = args.out.data,

@@ -86,6 +86,7 @@ __device__ __forceinline__ PairSet pairs_of(const int* experts, int n_pairs, int
 // of all of them, as the columns of one mma; the other pairs' blocks end at once.
 __global__ __launch_bounds__(kStripThreads, 2) void few_gate_up_kernel(Moe m) {
   __shared__ float kept[kStripWarps][kStripSums];
+  after_previous_grid();
   const int expert = m.experts[blockIdx.x];
   const PairSet pairs = pairs_of(m.experts, m.n * m.top_k, expert);
   if (pairs.nth(0) != static_cast<int>(blockIdx.x)) return;
@@ -117,6 +118,7 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_gate_up_kernel(Moe m) {
 // k where there are more warps.
 __global__ __launch_bounds__(kStripThreads, 2) void few_down_kernel(Moe m) {
   __shared__ float kept[kStripWarps][kStripSums];
+  after_previous_grid();
   const int64_t token = blockIdx.x;
   const int warp = static_cast<int>(threadIdx.x) / kWarpSize;
   const int n_parts = kStripWarps / m.top_k;  // of an expert
@@ -142,16 +144,18 @@ __global__ __launch_bounds__(kStripThreads, 2) void few_down_kernel(Moe m) {
   m.out[token * m.hidden + output] = from_float<bf16>(sum);
 }
 
-void run_few_tokens(const Moe& m, cudaStream_t stream) {
+void run_few_tokens(const Moe& m, bool overlaps, cudaStream_t stream) {
   launch(few_gate_up_kernel,
          {.grid = dim3(m.n * m.top_k, static_cast<unsigned>(div_up(m.ffn, kStripRows / 2))),
           .block = kStripThreads,
-          .stream = stream},
+          .stream = stream,
+          .overlaps = overlaps},
          m);
   launch(few_down_kernel,
          {.grid = dim3(m.n, static_cast<unsigned>(div_up(m.hidden, kStripRows))),
           .block = kStripThreads,
-          .stream = stream},
+          .stream = stream,
+          .overlaps = overlaps},
          m);
 }
 
@@ -337,7 +341,7 @@ void CudaBackend::moe_ffn(const MoeFfnArgs& args) {
               .hidden = static_cast<int>(hidden),
               .ffn = static_cast<int>(ffn)};
   if (n <= kMaxFewTokens) {
-    run_few_tokens(m, stream_);
+    run_few_tokens(m, is_hopper(), stream_);
   } else {
     run_many_tokens(m, is_hopper() ? n_multiprocessors_ : 0, workspace_, stream_);
   }

@@ -19,7 +19,7 @@
 namespace lapidary::cuda {
 namespace {
 
-constexpr int kColumns = 8;        // of a thread
+constexpr int kColumns = 8;  // of a thread
 constexpr int kMaxThreads = 1024;
 static_assert(kColumns * kMaxThreads == kMaxHidden);
 constexpr int kMaxWarps = kMaxThreads / kWarpSize;
@@ -112,8 +112,9 @@ __global__ void __launch_bounds__(kMaxThreads)
   __shared__ float partial[kMaxWarps];
   const Columns<is_wide> columns(hidden);
   const int64_t row = int64_t{blockIdx.x} * hidden;
-  const Float8 v = columns.load(x + row);
   const Float8 w = columns.load(weight);
+  after_previous_grid();
+  const Float8 v = columns.load(x + row);
   const float inverse = inverse_rms(block_sum(squares(v), partial), hidden, eps);
   columns.store(out + row, scaled(v, inverse, w));
 }
@@ -125,9 +126,10 @@ __global__ void __launch_bounds__(kMaxThreads)
   __shared__ float partial[2][kMaxWarps];
   const Columns<is_wide> columns(hidden);
   const int64_t row = int64_t{blockIdx.x} * hidden;
+  const Float8 w = columns.load(weight);
+  after_previous_grid();
   const Float8 v = columns.load(x + row);
   const Float8 before = columns.load(h + row);
-  const Float8 w = columns.load(weight);
   const float inverse = inverse_rms(block_sum(squares(v), partial[0]), hidden, eps);
   leave_h(columns, h + row, before, scaled(v, inverse, w), scale, eps, next, next_2, partial[1]);
 }
@@ -145,6 +147,7 @@ __global__ void __launch_bounds__(kMaxThreads)
   __shared__ float partial_of_both[2 * kMaxWarps];
   const Columns<is_wide> columns(hidden);
   const int64_t row = int64_t{blockIdx.x} * hidden;
+  after_previous_grid();
   const Float8 dense = columns.load(in.dense + row);
   const Float8 sparse = columns.load(in.sparse + row);
   const Float8 before = columns.load(h + row);
@@ -167,12 +170,13 @@ NextRow next_row(const NextNorm& next, int64_t n, int64_t hidden) {
 }
 
 // A block a token, whole warps, eight columns a thread.
-LaunchShape a_block_a_token(int64_t n, int64_t hidden, cudaStream_t stream) {
+LaunchShape a_block_a_token(int64_t n, int64_t hidden, bool overlaps, cudaStream_t stream) {
   CHECK(hidden >= 1 && hidden <= kColumns * kMaxThreads);
   const int64_t threads = kWarpSize * div_up(hidden, kColumns * kWarpSize);
   return {.grid = dim3(static_cast<unsigned>(n)),
           .block = dim3(static_cast<unsigned>(threads)),
-          .stream = stream};
+          .stream = stream,
+          .overlaps = overlaps};
 }
 
 bool is_wide_row(int64_t hidden) { return hidden % kColumns == 0; }
@@ -187,8 +191,8 @@ void CudaBackend::rms_norm(const RmsNormArgs& args) {
   expect_shape(args.out, DType::bf16, {n, hidden});
   if (n == 0) return;
   const auto kernel = is_wide_row(hidden) ? rms_norm_kernel<true> : rms_norm_kernel<false>;
-  launch(kernel, a_block_a_token(n, hidden, stream_), args.x.as<float>(), args.weight.as<float>(),
-         args.eps, hidden, args.out.as<bf16>());
+  launch(kernel, a_block_a_token(n, hidden, is_hopper(), stream_), args.x.as<float>(),
+         args.weight.as<float>(), args.eps, hidden, args.out.as<bf16>());
 }
 
 void CudaBackend::add_norm(const AddNormArgs& args) {
@@ -201,8 +205,8 @@ void CudaBackend::add_norm(const AddNormArgs& args) {
   const NextRow next_2 = next_row(args.next_2, n, hidden);
   if (n == 0) return;
   const auto kernel = is_wide_row(hidden) ? add_norm_kernel<true> : add_norm_kernel<false>;
-  launch(kernel, a_block_a_token(n, hidden, stream_), args.h.as<float>(), args.x.as<bf16>(),
-         args.weight.as<float>(), args.eps, args.scale, hidden, next, next_2);
+  launch(kernel, a_block_a_token(n, hidden, is_hopper(), stream_), args.h.as<float>(),
+         args.x.as<bf16>(), args.weight.as<float>(), args.eps, args.scale, hidden, next, next_2);
 }
 
 void CudaBackend::moe_combine(const MoeCombineArgs& args) {
@@ -220,8 +224,8 @@ void CudaBackend::moe_combine(const MoeCombineArgs& args) {
                          args.dense_weight.as<float>(), args.sparse_weight.as<float>(),
                          args.weight.as<float>()};
   const auto kernel = is_wide_row(hidden) ? moe_combine_kernel<true> : moe_combine_kernel<false>;
-  launch(kernel, a_block_a_token(n, hidden, stream_), args.h.as<float>(), in, args.eps, args.scale,
-         hidden, next);
+  launch(kernel, a_block_a_token(n, hidden, is_hopper(), stream_), args.h.as<float>(), in, args.eps,
+         args.scale, hidden, next);
 }
 
 }  // namespace lapidary::cuda

@@ -154,6 +154,19 @@ __device__ __forceinline__ Bits128 load_streaming(const void* global) {
 #endif
 }
 
+// For kernels whose launch may overlap with the grid before it (LaunchShape::overlaps): waits until
+// that grid is done and all it wrote can be read, then lets the next grid begin. By every thread,
+// before it reads what another grid of the step has written and before it writes what one reads.
+// What no grid of the step writes (weights) may be fetched before.
+__device__ __forceinline__ void after_previous_grid() {
+#ifdef CUDA_ON_CPU
+  cuda_on_cpu::after_previous_grid();
+#elif __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 // 2^x to about two units in the last place; what would be subnormal is 0.
 __device__ __forceinline__ float exp2_approximate(float x) {
 #ifdef CUDA_ON_CPU

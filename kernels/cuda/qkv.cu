@@ -146,6 +146,7 @@ __global__ void qkv_kernel(const QkvView view) {
   const int64_t i = is_there ? thread / kLanes : 0;  // all lanes take part in the shuffles
   const int64_t token = i / view.heads;
   const int head = static_cast<int>(i % view.heads);
+  after_previous_grid();
   HeadPart x = load_part<kHeadDim>(view.qkv + token * view.row_size + head * kHeadDim, lane);
   const float scale = norm_scale<kHeadDim>(x, view.eps);
   if (!is_there) return;
@@ -189,10 +190,12 @@ __global__ void qkv_kernel(const QkvView view) {
 }
 
 template <int kHeadDim>
-void launch_qkv(const QkvView& view, DType pages, cudaStream_t stream) {
+void launch_qkv(const QkvView& view, DType pages, bool overlaps, cudaStream_t stream) {
   const int64_t blocks = div_up(view.n_heads_of_all * (kHeadDim / 16), kThreads);
-  const LaunchShape shape = {
-      .grid = dim3(static_cast<unsigned>(blocks)), .block = dim3(kThreads), .stream = stream};
+  const LaunchShape shape = {.grid = dim3(static_cast<unsigned>(blocks)),
+                             .block = dim3(kThreads),
+                             .stream = stream,
+                             .overlaps = overlaps};
   if (pages == DType::f8e4m3) {
     launch(qkv_kernel<kHeadDim, fp8>, shape, view);
   } else {
@@ -252,15 +255,15 @@ void CudaBackend::qkv(const QkvArgs& args) {
   const DType pages = writes ? args.k_pages.dtype : DType::bf16;
   switch (args.head_dim) {
     case 16:
-      return launch_qkv<16>(view, pages, stream_);
+      return launch_qkv<16>(view, pages, is_hopper(), stream_);
     case 32:
-      return launch_qkv<32>(view, pages, stream_);
+      return launch_qkv<32>(view, pages, is_hopper(), stream_);
     case 64:
-      return launch_qkv<64>(view, pages, stream_);
+      return launch_qkv<64>(view, pages, is_hopper(), stream_);
     case 256:
-      return launch_qkv<256>(view, pages, stream_);
+      return launch_qkv<256>(view, pages, is_hopper(), stream_);
     case 512:
-      return launch_qkv<512>(view, pages, stream_);
+      return launch_qkv<512>(view, pages, is_hopper(), stream_);
     default:
       CHECK(false);
   }

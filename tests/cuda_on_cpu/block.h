@@ -92,6 +92,12 @@ void collective(const char* op, unsigned mask, Arguments& arguments, const Funct
 void sync_warp(unsigned mask);  // __syncwarp
 void fence();                   // __threadfence
 
+// griddepcontrol: waits for the grid before this one, if this was launched to overlap with it.
+void after_previous_grid();
+
+// Runs a grid whose first block begins before `previous` (if any) runs: that is when it waits.
+void run_overlapping(const std::function<void()>& previous, const std::function<void()>& grid);
+
 // Runs `thread` for every thread of every block. Called by the runtime's streams alone.
 void run_grid(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread);
 

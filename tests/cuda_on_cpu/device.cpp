@@ -4,6 +4,7 @@
 
 #include "tests/cuda_on_cpu/block.h"
 #include "tests/cuda_on_cpu/runtime_state.h"
+#include "tests/cuda_on_cpu/static_shared.h"
 
 namespace cuda_on_cpu {
 namespace {
@@ -60,15 +61,22 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel,
                            ? kSharedBytes
                            : std::max(kSharedBytes, asked->second);
   if (config.dynamicSmemBytes > limit) return returned(cudaErrorInvalidValue);
+  bool overlaps = false;
   for (unsigned i = 0; i < config.numAttrs; ++i) {
-    // Blocks run one after another: serialised launches are always allowed to overlap.
-    if (config.attrs[i].id != cudaLaunchAttributeProgrammaticStreamSerialization) {
+    const cudaLaunchAttribute& attribute = config.attrs[i];
+    if (attribute.id != cudaLaunchAttributeProgrammaticStreamSerialization) {
       return returned(cudaErrorInvalidValue);
     }
+    overlaps = attribute.val.programmaticStreamSerializationAllowed != 0;
   }
-  return returned(enqueue(config.stream, [config, thread = std::move(thread)] {
+  const size_t sum_limit =
+      asked == shared_bytes_asked_for().end() ? kSharedBytes : shared_bytes_opt_in;
+  const auto run = [config, sum_limit, thread = std::move(thread)] {
     run_grid(config.gridDim, config.blockDim, config.dynamicSmemBytes, thread);
-  }));
+    require(static_shared_used() + config.dynamicSmemBytes <= sum_limit,
+            "static and dynamic shared memory together are more than a block may have");
+  };
+  return returned(enqueue_grid(config.stream, run, overlaps));
 }
 
 }  // namespace cuda_on_cpu

@@ -1,6 +1,7 @@
 // The same as planted_bugs.cu for what Hopper's instructions add: mbarriers, TMA, proxies, wgmma.
 #include <cstring>
 
+#include "kernels/cuda/ptx.cuh"
 #include "kernels/cuda/ptx_hopper.cuh"
 #include "tests/cuda_on_cpu/planted_bugs.h"
 
@@ -133,6 +134,41 @@ bool multiply(Product bug) {
   return true;
 }
 
+// --- grids that overlap ---
+
+enum class Overlap { right, reads_early, never_waits };
+
+// Each number becomes the mirror image's, plus one.
+__global__ void mirror_kernel(Overlap bug, const float* in, float* out) {
+  const unsigned mirrored = blockDim.x - 1 - threadIdx.x;
+  float x = bug == Overlap::reads_early ? in[mirrored] : 0.0F;
+  if (bug != Overlap::never_waits) after_previous_grid();
+  if (bug != Overlap::reads_early) x = in[mirrored];
+  out[threadIdx.x] = x + 1.0F;
+}
+
+bool mirror_twice(Overlap bug) {
+  constexpr unsigned kThreads = 64;
+  cuda_on_cpu::Schedule schedule = cuda_on_cpu::schedule();
+  schedule.late_work = true;  // a grid overlaps with one that has not run yet
+  cuda_on_cpu::set_schedule(schedule);
+  std::vector<float> values(kThreads);
+  for (unsigned i = 0; i < kThreads; ++i) values[i] = static_cast<float>(i);
+  float* in = device_copy(values);
+  float* between = device_copy(std::vector<float>(kThreads));
+  float* out = device_copy(std::vector<float>(kThreads));
+  launch(mirror_kernel, {.grid = 1, .block = kThreads, .overlaps = true}, Overlap::right, in,
+         between);
+  launch(mirror_kernel, {.grid = 1, .block = kThreads, .overlaps = true}, bug, between, out);
+  std::vector<float> got(kThreads);
+  CUDA_CHECK(cudaMemcpy(got.data(), out, kThreads * sizeof(float), cudaMemcpyDeviceToHost));
+  for (float* data : {in, between, out}) CUDA_CHECK(cudaFree(data));
+  for (unsigned i = 0; i < kThreads; ++i) {
+    if (got[i] != values[i] + 2.0F) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<PlantedBug> planted_hopper_bugs() {
@@ -140,6 +176,10 @@ std::vector<PlantedBug> planted_hopper_bugs() {
   const auto of = [](const char* name, Product bug) {
     return PlantedBug{name, Needs::nothing,
                       [bug](bool planted) { return multiply(planted ? bug : right); }};
+  };
+  const auto overlap = [](const char* name, Overlap bug) {
+    return PlantedBug{name, Needs::nothing,
+                      [bug](bool planted) { return mirror_twice(planted ? bug : Overlap::right); }};
   };
   return {of("mbarrier never initialised", no_initialisation),
           of("mbarrier wait missing before what TMA brings is read", no_full_wait),
@@ -152,7 +192,9 @@ std::vector<PlantedBug> planted_hopper_bugs() {
           of("matrix descriptor with a wrong stride", wrong_stride),
           of("matrix descriptor that starts between steps of k", wrong_start),
           of("tile read as swizzled that TMA brought plain", plain_tile),
-          of("warps of a warpgroup issue different products", one_warp_adds_not)};
+          of("warps of a warpgroup issue different products", one_warp_adds_not),
+          overlap("what the previous grid writes is read before its end", Overlap::reads_early),
+          overlap("a grid that may overlap never waits", Overlap::never_waits)};
 }
 
 }  // namespace planted

@@ -222,6 +222,8 @@ void set_start(const Start& start);
 
 // Work of a stream: done at once or later, or recorded if the stream is captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> work);
+// A grid; `overlaps`: it may begin before the one before it has run. In a capture it does not.
+cudaError_t enqueue_grid(cudaStream_t stream, std::function<void()> work, bool overlaps);
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
 cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel,
                    std::function<void()> thread);

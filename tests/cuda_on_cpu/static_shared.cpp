@@ -53,7 +53,54 @@ std::vector<std::span<char>> find_sections() {
   return found;
 }
 
+// The red zones of the address sanitizer lie among the variables: accessed unchecked.
+#ifdef __SANITIZE_ADDRESS__
+#define UNCHECKED __attribute__((no_sanitize("address")))
+#else
+#define UNCHECKED
+#endif
+UNCHECKED void copy(std::span<volatile char> to, const volatile char* from) {
+  for (volatile char& byte : to) byte = *from++;
+}
+UNCHECKED void poison(std::span<volatile char> bytes) {
+  for (volatile char& byte : bytes) byte = static_cast<char>(0xff);
+}
+UNCHECKED bool is_poisoned(std::span<const volatile char> bytes) {
+  for (const volatile char& byte : bytes) {
+    if (byte != static_cast<char>(0xff)) return false;
+  }
+  return true;
+}
+#undef UNCHECKED
+
 }  // namespace
+
+void poison_static_shared() {
+  for (const std::span<char> bytes : static_shared()) poison({bytes.data(), bytes.size()});
+}
+
+size_t static_shared_used() {
+  size_t used = 0;
+  for (const std::span<char> bytes : static_shared()) {
+    if (!is_poisoned({bytes.data(), bytes.size()})) used += bytes.size();
+  }
+  return used;
+}
+
+std::vector<std::vector<char>> static_shared_content() {
+  std::vector<std::vector<char>> content;
+  for (const std::span<char> bytes : static_shared()) {
+    content.emplace_back(bytes.size());
+    copy({content.back().data(), bytes.size()}, bytes.data());
+  }
+  return content;
+}
+
+void set_static_shared_content(const std::vector<std::vector<char>>& content) {
+  for (size_t i = 0; i < content.size(); ++i) {
+    copy({static_shared()[i].data(), content[i].size()}, content[i].data());
+  }
+}
 
 const std::vector<std::span<char>>& static_shared() {
   static const std::vector<std::span<char>> sections = find_sections();

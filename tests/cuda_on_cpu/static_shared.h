@@ -2,6 +2,7 @@
 // one section cannot hold those of inline functions, which the linker merges, together with others.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
@@ -9,5 +10,13 @@ namespace cuda_on_cpu {
 
 // Read once from the program's own section table.
 const std::vector<std::span<char>>& static_shared();
+
+void poison_static_shared();
+// Bytes of the variables that hold something else by now: those of the kernel that ran since.
+size_t static_shared_used();
+
+// Of all of them, to be put back later.
+std::vector<std::vector<char>> static_shared_content();
+void set_static_shared_content(const std::vector<std::vector<char>>& content);
 
 }  // namespace cuda_on_cpu

@@ -59,16 +59,35 @@ const std::shared_ptr<WorkQueue>& queue_of(const Stream* stream) {
 bool is_any_captured() { return !captures.empty(); }
 bool is_captured(cudaStream_t stream) { return capture_of(stream) != nullptr; }
 
-cudaError_t enqueue(cudaStream_t stream, Work work) {
-  if (stream == nullptr && is_any_captured()) return cudaErrorStreamCaptureImplicit;
+// Outside of captures: where the work is to go. Null: noted in the capture instead, or refused.
+static WorkQueue* queue_for(cudaStream_t stream, Work& work, cudaError_t& error) {
+  error = cudaSuccess;
+  if (stream == nullptr && is_any_captured()) error = cudaErrorStreamCaptureImplicit;
+  if (error != cudaSuccess) return nullptr;
   const std::shared_ptr<Capture> capture = capture_of(stream);
-  if (capture == nullptr) {
-    queue_of(stream)->push(std::move(work));
-    return cudaSuccess;
-  }
+  if (capture == nullptr) return queue_of(stream).get();
   capture->work.push_back(std::move(work));
   if (stream != capture->origin) capture->unjoined.insert(stream);
-  return cudaSuccess;
+  return nullptr;
+}
+
+cudaError_t enqueue(cudaStream_t stream, Work work) {
+  cudaError_t error{};
+  WorkQueue* queue = queue_for(stream, work, error);
+  if (queue != nullptr) queue->push(std::move(work));
+  return error;
+}
+
+cudaError_t enqueue_grid(cudaStream_t stream, Work work, bool overlaps) {
+  cudaError_t error{};
+  WorkQueue* queue = queue_for(stream, work, error);
+  if (queue == nullptr) return error;
+  if (overlaps) {
+    queue->push_overlapping(std::move(work));
+  } else {
+    queue->push(std::move(work), true);
+  }
+  return error;
 }
 
 }  // namespace cuda_on_cpu

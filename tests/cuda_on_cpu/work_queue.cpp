@@ -21,13 +21,24 @@ std::shared_ptr<WorkQueue> WorkQueue::make() {
   return queue;
 }
 
-void WorkQueue::push(Work work) {
-  work_.push_back(std::move(work));
+void WorkQueue::push_overlapping(Work grid) {
+  Work previous;
+  if (!work_.empty() && work_.back().is_grid) {
+    previous = std::move(work_.back().work);
+    work_.pop_back();
+  }
+  // Two at once and no more.
+  const bool is_first = previous == nullptr;
+  push([previous, grid] { run_overlapping(previous, grid); }, is_first);
+}
+
+void WorkQueue::push(Work work, bool is_grid) {
+  work_.push_back({std::move(work), is_grid});
   if (!schedule().late_work) do_all();
 }
 
 void WorkQueue::do_one() {
-  const Work work = std::move(work_.front());
+  const Work work = std::move(work_.front().work);
   work_.pop_front();
   work();
 }

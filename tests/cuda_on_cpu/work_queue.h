@@ -1,5 +1,5 @@
-// What a stream has been given and not done yet. By the schedule, work is done at once or not before
-// the host or another stream waits for it. Any thread, one at a time.
+// What a stream has been given and not done yet. By the schedule, work is done at once or not
+// before the host or another stream waits for it. Any thread, one at a time.
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,9 @@ class WorkQueue {
   // A queue lives until its work is done, even if its stream is destroyed.
   static std::shared_ptr<WorkQueue> make();
 
-  void push(Work work);
+  void push(Work work, bool is_grid = false);
+  // A grid that may overlap with the grid before it, if that is the last that came.
+  void push_overlapping(Work grid);
   bool is_empty() const { return work_.empty(); }
   void do_one();
   void do_all();
@@ -25,7 +27,12 @@ class WorkQueue {
  private:
   WorkQueue() = default;
 
-  std::deque<Work> work_;
+  struct Item {
+    Work work;
+    bool is_grid;  // one that another may overlap with
+  };
+
+  std::deque<Item> work_;
 };
 
 // A place in a queue, reached once everything before it is done.
