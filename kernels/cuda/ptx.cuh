@@ -1,4 +1,4 @@
-// The only inline PTX of the project. Each wrapper has a twin for the host, which the runtime of
+// The inline PTX of all kernels that run on sm_80 (Hopper's own: ptx_hopper.cuh). Each wrapper has a twin for the host, which the runtime of
 // tests/cuda_on_cpu executes; tests/cuda/ptx_test.cu compares both with plain loops, and on a GPU
 // therefore the instruction with its twin.
 //
