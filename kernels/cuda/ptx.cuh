@@ -1,6 +1,7 @@
-// The inline PTX of all kernels that run on sm_80 (Hopper's own: ptx_hopper.cuh). Each wrapper has a twin for the host, which the runtime of
-// tests/cuda_on_cpu executes; tests/cuda/ptx_test.cu compares both with plain loops, and on a GPU
-// therefore the instruction with its twin.
+// The inline PTX of all kernels that run from sm_80 on (Hopper's own: ptx_hopper.cuh, wgmma.cuh).
+// Each wrapper has a twin for the host, which the runtime of tests/cuda_on_cpu executes;
+// tests/cuda/ptx_test.cu compares both with plain loops, and on a GPU therefore the instruction with
+// its twin.
 //
 // Fragments of mma m16n8k16 (PTX ISA, "Matrix Fragments for mma.m16n8k16"): with g = lane / 4 and
 // t = lane % 4, a lane holds
