@@ -45,6 +45,8 @@ ServiceOptions service_options(const ServeConfig& config, const Engine& engine) 
   options.enable_thinking = kwargs.value("enable_thinking", false);
   options.preserve_thinking = kwargs.value("preserve_thinking", false);
   options.reasoning_field = reasoning_field(config);
+  options.repetition = {.max_period = static_cast<int>(config.repetition_max_period),
+                        .min_tokens = static_cast<int>(config.repetition_min_tokens)};
   options.request_timeout_s = config.request_timeout_s;
   options.ping_interval_s = config.sse_ping_interval_s;
   return options;

@@ -102,6 +102,10 @@ const char* finish_text(FinishReason finish) {
   }
 }
 
+void append_stop_reason(std::string& out, bool is_repetition) {
+  if (is_repetition) out += ",\"stop_reason\":\"repetition\"";
+}
+
 void append_usage(std::string& out, const Usage& usage) {
   out += "{\"prompt_tokens\":";
   append_json_integer(out, usage.prompt_tokens);
@@ -156,10 +160,11 @@ void append_reasoning(std::string& out, ReasoningField field, std::string_view t
   }
 }
 
-void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
-                          const std::vector<TokenChoice>& entries) {
-  out += '{';
-  append_list(out, "content", entries, [&](const TokenChoice& entry) {
+void append_logprob_list(std::string& out, const Tokenizer& tokenizer,
+                         std::span<const TokenChoice> entries) {
+  out += '[';
+  for (const TokenChoice& entry : entries) {
+    if (out.back() != '[') out += ',';
     append_token_logprob(out, tokenizer, entry.token, entry.logprob.value_or(0.0F));
     out += ",\"top_logprobs\":[";
     for (size_t i = 0; i < entry.top.size(); ++i) {
@@ -168,7 +173,14 @@ void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
       out += '}';
     }
     out += "]}";
-  });
+  }
+  out += ']';
+}
+
+void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
+                          const std::vector<TokenChoice>& entries) {
+  out += "{\"content\":";
+  append_logprob_list(out, tokenizer, entries);
   out += ",\"refusal\":null}";
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ int64_t unix_time();
 
 const char* finish_text(FinishReason finish);  // "stop" or "length", with quotes; null
 
+// `,"stop_reason":"repetition"` beside a finish_reason of "stop", where that is why.
+void append_stop_reason(std::string& out, bool is_repetition);
+
 void append_usage(std::string& out, const Usage& usage);
 // What a chunk says of usage behind its choices: `,"usage":...`, or nothing, as the request asked.
 void append_chunk_usage(std::string& out, const GenerationParams& params, const Usage& usage);
@@ -42,7 +46,10 @@ void append_token_ids(std::string& out, const std::vector<int32_t>& ids);
 // "reasoning_content":"..." with a comma behind it, under the configured name or names.
 void append_reasoning(std::string& out, ReasoningField field, std::string_view text);
 
-// {"content":[{"token","logprob","bytes","top_logprobs"},...],"refusal":null}
+// [{"token","logprob","bytes","top_logprobs"},...]
+void append_logprob_list(std::string& out, const Tokenizer& tokenizer,
+                         std::span<const TokenChoice> entries);
+// {"content":[...],"refusal":null}
 void append_chat_logprobs(std::string& out, const Tokenizer& tokenizer,
                           const std::vector<TokenChoice>& entries);
 // {"tokens":[...],"token_logprobs":[...],"top_logprobs":[...],"text_offset":[...]}

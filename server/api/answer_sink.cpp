@@ -20,7 +20,10 @@ class WholeSink : public DeltaSink {
   void on_prompt(size_t prompt, std::vector<TokenEvent> events) override {
     writer_.on_prompt(prompt, std::move(events));
   }
-  void on_delta(size_t choice, const ChoiceDelta& delta) override { choices[choice].add(delta); }
+  void on_delta(size_t choice, const ChoiceDelta& delta) override {
+    choices[choice].add(delta);
+    writer_.on_delta(choice, delta);
+  }
   bool on_ready() override { return !http_.client_gone(); }
   bool on_idle() override { return !http_.client_gone(); }
 
@@ -62,6 +65,8 @@ std::optional<ApiError> error_of(Outcome outcome, const Service& service) {
       return api_error::client_closed();
     case Outcome::timed_out:
       return api_error::timed_out();
+    case Outcome::stuck:
+      return api_error::stuck();
     case Outcome::cancelled:
       break;
   }
@@ -75,6 +80,8 @@ void stream_answer(BodyWriter& body, const Service& service, const GenerationPar
   SseWriter sse(body, ping);
   std::optional<ApiError> error;
   try {
+    writer.write_start(sse, generation.usage());
+    sse.flush();  // the first token may take long
     StreamSink sink(sse, writer, generation, params.continuous_usage);
     error = error_of(generation.run(sink), service);
   } catch (const std::exception& unexpected) {
@@ -82,10 +89,9 @@ void stream_answer(BodyWriter& body, const Service& service, const GenerationPar
     error = api_error::internal();
   }
   if (error) {
-    sse.fail(error->body());
+    writer.write_error(sse, *error, generation.usage());
   } else {
-    if (params.include_usage) writer.write_usage(sse, generation.usage());
-    sse.done();
+    writer.write_end(sse, generation.usage());
   }
   sse.flush();
 }
@@ -104,6 +110,7 @@ void WholeChoice::add(const ChoiceDelta& delta) {
   }
   tokens.insert(tokens.end(), delta.tokens.begin(), delta.tokens.end());
   logprobs.insert(logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
+  is_repetition = is_repetition || delta.is_repetition;
   if (delta.finish != FinishReason::none) finish = delta.finish;
 }
 

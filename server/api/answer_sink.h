@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "server/api/api_error.h"
 #include "server/api/generation.h"
 #include "server/api/request_params.h"
 #include "server/http/http_types.h"
@@ -21,6 +22,7 @@ struct WholeChoice {
   std::vector<int32_t> tokens;
   std::vector<TokenChoice> logprobs;
   FinishReason finish = FinishReason::none;
+  bool is_repetition = false;  // it ended because it went in a circle
 
   void add(const ChoiceDelta& delta);
 };
@@ -31,11 +33,20 @@ class AnswerWriter {
   virtual ~AnswerWriter() = default;
   // The prompt's scored tokens, before any delta of its choices.
   virtual void on_prompt(size_t prompt, std::vector<TokenEvent> events) = 0;
-  // The chunks of one delta. `usage` is what was used so far, if continuous usage was asked for.
+
+  // A stream: what stands before the first delta, the chunks of one delta, the end of a complete
+  // answer or of one that failed. `usage` is what was used so far; with a delta only if continuous
+  // usage was asked for.
+  virtual void write_start(SseWriter&, const Usage&) {}
   virtual void write_delta(SseWriter& sse, size_t choice, const ChoiceDelta& delta,
                            const Usage& usage) = 0;
-  // The chunk without choices that ends a stream with include_usage.
-  virtual void write_usage(SseWriter& sse, const Usage& usage) = 0;
+  virtual void write_end(SseWriter& sse, const Usage& usage) = 0;
+  virtual void write_error(SseWriter& sse, const ApiError& error, const Usage&) {
+    sse.fail(error.body());
+  }
+
+  // A whole answer. on_delta is for those whose body keeps the order in which things were said.
+  virtual void on_delta(size_t, const ChoiceDelta&) {}
   virtual std::string body(const std::vector<WholeChoice>& choices, const Usage& usage) = 0;
 };
 

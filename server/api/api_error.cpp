@@ -52,6 +52,27 @@ ApiError unavailable(std::string message) {
   return error;
 }
 
+const char* anthropic_type(int status) {
+  switch (status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 504:
+      return "timeout_error";
+    case 529:
+      return "overloaded_error";
+    default:
+      return status >= 500 ? "api_error" : "invalid_request_error";
+  }
+}
+
 }  // namespace
 
 std::string ApiError::body() const {
@@ -64,6 +85,19 @@ std::string ApiError::body() const {
   out += ",\"code\":";
   append_json_string_or_null(out, code);
   out += "}}";
+  return out;
+}
+
+int ApiError::anthropic_status() const { return code == "engine_overloaded" ? 529 : status; }
+
+std::string ApiError::anthropic_body(std::string_view request_id) const {
+  std::string out = "{\"type\":\"error\",\"error\":{\"type\":\"";
+  out += anthropic_type(anthropic_status());
+  out += "\",\"message\":";
+  append_json_string(out, message);
+  out += "},\"request_id\":";
+  append_json_string_or_null(out, request_id);
+  out += '}';
   return out;
 }
 
@@ -138,6 +172,11 @@ ApiError unsupported_value(std::string_view param, std::string_view message) {
               "Unsupported value for '" + shortened(param) + "': " + std::string(message));
 }
 
+ApiError invalid_schema(std::string_view param, std::string_view message) {
+  return make(400, "invalid_json_schema", param,
+              "Invalid schema for '" + shortened(param) + "': " + std::string(message));
+}
+
 ApiError malformed_json(std::string_view reason, size_t offset) {
   return make(400, "", "",
               "We could not parse the JSON body of your request: " + std::string(reason) +
@@ -190,6 +229,13 @@ ApiError timed_out() {
 
 ApiError cancelled() {
   return unavailable("The server stopped this generation before its end. Please retry.");
+}
+
+ApiError stuck() {
+  ApiError error = make(500, "constraint_limit", "",
+                        "The answer went deeper into its grammar than this server can follow.");
+  error.type = "server_error";
+  return error;
 }
 
 ApiError internal() {

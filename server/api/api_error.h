@@ -12,6 +12,9 @@
 
 namespace lapidary {
 
+// Whose error objects a route's clients understand.
+enum class ErrorForm { openai, anthropic };
+
 struct ApiError : std::exception {
   int status = 400;
   std::string type = "invalid_request_error";
@@ -24,6 +27,10 @@ struct ApiError : std::exception {
   const char* what() const noexcept override { return message.c_str(); }
   // {"error":{"message","type","param","code"}}
   std::string body() const;
+  // The same in Anthropic's form, {"type":"error","error":{"type","message"},"request_id"}, with
+  // its own names for types. A server without room is a 529 there.
+  std::string anthropic_body(std::string_view request_id) const;
+  int anthropic_status() const;
 };
 
 namespace api_error {
@@ -43,6 +50,8 @@ ApiError array_too_short(std::string_view param, size_t min, size_t got);
 ApiError string_too_long(std::string_view param, size_t max_bytes, size_t got);
 ApiError unsupported_parameter(std::string_view param, std::string_view why);
 ApiError unsupported_value(std::string_view param, std::string_view message);
+// A schema that is not supported; `param` is the path of the keyword.
+ApiError invalid_schema(std::string_view param, std::string_view message);
 
 // The body as a whole.
 ApiError malformed_json(std::string_view reason, size_t offset);
@@ -57,6 +66,7 @@ ApiError overloaded();
 ApiError draining();
 ApiError timed_out();
 ApiError cancelled();
+ApiError stuck();  // a grammar went beyond what it may take while it was followed
 ApiError internal();
 ApiError client_closed();  // nobody reads it; it stands in the log
 

@@ -7,41 +7,12 @@
 #include "server/api/answer_format.h"
 #include "server/api/answer_sink.h"
 #include "server/api/chat_format.h"
-#include "server/api/chat_prompt.h"
-#include "server/api/fields.h"
-#include "server/api/generation.h"
+#include "server/api/chat_request.h"
 #include "server/api/json_text.h"
-#include "server/api/request_params.h"
 #include "server/http/request_policy.h"
 
 namespace lapidary {
 namespace {
-
-struct ChatRequest {
-  GenerationParams params;
-  ChatPrompt prompt;
-};
-
-// logprobs is a switch here, top_logprobs the number.
-void parse_logprobs(const Fields& body, SamplingParams& sampling) {
-  const bool wanted = body.boolean("logprobs").value_or(false);
-  const auto top = body.integer("top_logprobs", 0, 20);
-  if (!wanted && top.value_or(0) > 0) {
-    throw api_error::invalid_value("top_logprobs", "it needs 'logprobs' to be true.");
-  }
-  if (wanted) sampling.n_logprobs = static_cast<int>(top.value_or(0));
-}
-
-ChatRequest parse_chat_request(const Fields& body, const Service& service) {
-  ChatRequest request;
-  request.params = parse_generation_params(body, service, 1);
-  parse_logprobs(body, request.params.sampling);
-  if (body.boolean("echo").value_or(false)) {
-    throw api_error::unsupported_parameter("echo", "It belongs to /v1/completions.");
-  }
-  request.prompt = parse_chat_prompt(body, service);
-  return request;
-}
 
 class ChatAnswer : public AnswerWriter {
  public:
@@ -83,12 +54,16 @@ class ChatAnswer : public AnswerWriter {
     if (delta.finish == FinishReason::none) return;
     std::string& out = begin_chunk(sse, choice);
     out += "{},\"logprobs\":null";
-    end_chunk(sse, out, chat_finish_text(delta.finish, called_[choice], shape_), usage);
+    end_chunk(sse, out, chat_finish_text(delta.finish, called_[choice], shape_), usage,
+              delta.is_repetition);
   }
 
-  void write_usage(SseWriter& sse, const Usage& usage) override {
-    append_usage_chunk(sse.begin_frame(), chunk_opening_, usage);
-    sse.end_frame();
+  void write_end(SseWriter& sse, const Usage& usage) override {
+    if (params_.include_usage) {
+      append_usage_chunk(sse.begin_frame(), chunk_opening_, usage);
+      sse.end_frame();
+    }
+    sse.done();
   }
 
   std::string body(const std::vector<WholeChoice>& choices, const Usage& usage) override {
@@ -114,9 +89,11 @@ class ChatAnswer : public AnswerWriter {
     return out;
   }
 
-  void end_chunk(SseWriter& sse, std::string& out, const char* finish, const Usage& usage) {
+  void end_chunk(SseWriter& sse, std::string& out, const char* finish, const Usage& usage,
+                 bool is_repetition = false) {
     out += ",\"finish_reason\":";
     out += finish;
+    append_stop_reason(out, is_repetition);
     out += "}]";
     append_chunk_usage(out, params_, usage);
     if (!prompt_sent_) append_prompt_tokens(out);
@@ -142,6 +119,7 @@ class ChatAnswer : public AnswerWriter {
     append_logprobs(out, choice.logprobs);
     out += ",\"finish_reason\":";
     out += chat_finish_text(choice.finish, !choice.calls.empty(), shape_);
+    append_stop_reason(out, choice.is_repetition);
     if (params_.return_token_ids) {
       out += ",\"token_ids\":";
       append_token_ids(out, choice.tokens);
@@ -178,29 +156,11 @@ HttpResponse handle_chat_completions(const HttpRequest& http, const Service& ser
   if (service.draining) throw api_error::draining();
   // 1. What is asked: every field checked, the model's defaults filled in, the prompt rendered.
   const nlohmann::json json = service.parse(http.body);
-  ChatRequest chat = parse_chat_request(Fields(json), service);
-  const int room = completion_room(chat.params, service, chat.prompt.tokens.size(), "messages");
+  ChatRequest chat = parse_chat_request(Fields(json), service, http.body);
 
   // 2. Into the engine: from here on it is tokens.
   auto writer = std::make_shared<ChatAnswer>(chat, service);
-  auto generation = std::make_shared<Generation>(
-      service, AssemblyOptions{.dialect = &service.dialect,
-                               .starts_in_thought = chat.prompt.starts_in_thought,
-                               .hide_thoughts = !chat.prompt.include_reasoning,
-                               .tools = chat.prompt.tools,
-                               .stop = chat.params.stop});
-  Request request;
-  request.id = http.id;
-  request.tokens = std::move(chat.prompt.tokens);
-  request.sampling = chat.params.sampling;
-  request.n = chat.params.n;
-  request.max_tokens = room;
-  request.stop_ids = chat.params.stop_ids;
-  // Whatever the checkpoint says of its ends: behind its calls the model waits for results.
-  if (!chat.prompt.tools->tools.empty()) request.stop_ids.push_back(service.dialect.response_open);
-  std::vector<Request> requests;
-  requests.push_back(std::move(request));
-  generation->submit(std::move(requests), "messages");
+  auto generation = submit_chat(http.id, service, chat);
 
   // 3. Tokens to text, text to JSON, as a stream or as a whole.
   return answer(http, service, chat.params, std::move(generation), std::move(writer));

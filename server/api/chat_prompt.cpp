@@ -17,6 +17,7 @@ struct Thinking {
   bool enabled = false;
   bool preserve = false;
   bool include = true;
+  std::optional<int> budget;  // tokens
 };
 
 std::optional<bool> effort_of(const Fields& fields, const char* name) {
@@ -26,18 +27,22 @@ std::optional<bool> effort_of(const Fields& fields, const char* name) {
   return *effort != "none";
 }
 
-// {"effort","enabled","exclude"}: how OpenRouter's clients say it.
-void parse_reasoning_object(const Fields& body, Thinking& thinking) {
+std::optional<int> parse_budget(const Fields& fields, const char* name, const Service& service) {
+  const auto tokens = fields.integer(name, 0, service.options.max_model_len);
+  if (!tokens) return std::nullopt;
+  return static_cast<int>(*tokens);
+}
+
+// {"effort","enabled","exclude","max_tokens"}: how OpenRouter's clients say it.
+void parse_reasoning_object(const Fields& body, const Service& service, Thinking& thinking) {
   const Json* object = body.object("reasoning");
   if (object == nullptr) return;
   const Fields fields(*object, "reasoning");
   if (const auto on = effort_of(fields, "effort")) thinking.enabled = *on;
+  thinking.budget = parse_budget(fields, "max_tokens", service);
+  if (thinking.budget) thinking.enabled = true;
   if (const auto on = fields.boolean("enabled")) thinking.enabled = *on;
   if (fields.boolean("exclude").value_or(false)) thinking.include = false;
-  if (fields.find("max_tokens") != nullptr) {
-    throw api_error::unsupported_parameter("reasoning.max_tokens",
-                                           "A budget for thinking is not served yet.");
-  }
 }
 
 void parse_template_kwargs(const Fields& body, Thinking& thinking) {
@@ -58,8 +63,11 @@ void parse_template_kwargs(const Fields& body, Thinking& thinking) {
 Thinking parse_thinking(const Fields& body, const Service& service) {
   Thinking thinking{service.options.enable_thinking, service.options.preserve_thinking, true};
   if (const auto on = effort_of(body, "reasoning_effort")) thinking.enabled = *on;
-  parse_reasoning_object(body, thinking);
+  parse_reasoning_object(body, service, thinking);
   parse_template_kwargs(body, thinking);
+  if (const auto budget = parse_budget(body, "thinking_token_budget", service)) {
+    thinking.budget = budget;
+  }
   thinking.include = body.boolean("include_reasoning").value_or(thinking.include);
   return thinking;
 }
@@ -95,8 +103,11 @@ ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
                                                          .preserve_thinking = thinking.preserve,
                                                          .end = end,
                                                          .tools = tools->tools});
-  return {encode_prompt(prompt, service.tokenizer), prompt.starts_in_thought, thinking.include,
-          std::move(tools)};
+  const ThoughtRoom thoughts{.has_thoughts = true,
+                             .may_think = thinking.enabled && end == PromptEnd::kGenerate,
+                             .starts_in_thought = prompt.starts_in_thought,
+                             .budget = thinking.budget};
+  return {encode_prompt(prompt, service.tokenizer), thoughts, thinking.include, std::move(tools)};
 }
 
 }  // namespace lapidary

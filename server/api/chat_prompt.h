@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "server/api/constraints.h"
 #include "server/api/fields.h"
 #include "server/api/service.h"
 #include "server/api/tools.h"
@@ -15,13 +16,14 @@ namespace lapidary {
 
 struct ChatPrompt {
   std::vector<int32_t> tokens;
-  bool starts_in_thought = false;
+  ThoughtRoom thoughts;
   bool include_reasoning = true;             // in the answer
   std::shared_ptr<const ToolRequest> tools;  // never null
 };
 
 // Reads messages, what belongs to tools, chat_template_kwargs, reasoning_effort, reasoning,
-// include_reasoning, add_generation_prompt and continue_final_message. Throws ApiError.
+// thinking_token_budget, include_reasoning, add_generation_prompt and continue_final_message.
+// Throws ApiError.
 ChatPrompt parse_chat_prompt(const Fields& body, const Service& service);
 
 }  // namespace lapidary

@@ -17,11 +17,13 @@ ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptio
     : tools_(options.tools),
       decoder_(tokenizer),
       matcher_(options.stop),
+      breaker_(options.repetition),
       hide_thoughts_(options.hide_thoughts),
       keeps_stop_(options.stop.include_in_output) {
   if (options.dialect != nullptr) {
-    parser_.emplace(tokenizer, *options.dialect, options.starts_in_thought,
-                    tools_ ? tools_->call_options() : CallOptions{});
+    CallOptions calls = tools_ ? tools_->call_options() : CallOptions{};
+    calls.is_exact = calls.is_exact || options.is_constrained;
+    parser_.emplace(tokenizer, *options.dialect, options.starts_in_thought, calls);
   }
 }
 
@@ -36,6 +38,8 @@ ChoiceDelta ChoiceAssembler::push(const TokenEvent& event) {
   }
   finish_ = ended_early() ? FinishReason::stop : event.finish;
   delta.finish = finish_;
+  delta.stop_string = matcher_.found();
+  delta.is_repetition = breaker_.is_broken() && !matcher_.stopped();
   sent_ += count_characters(delta.content);
   release_logprobs(delta);
   return delta;
@@ -48,17 +52,22 @@ void ChoiceAssembler::add_token(const TokenEvent& event, ChoiceDelta& delta) {
     matcher_.push({});  // counts it; a stop token has no text, whatever it spells
     return;
   }
+  breaker_.push(event.token);
   const size_t offset = characters_;
-  const bool was_thinking = is_thinking();
+  const bool was_thinking = is_thinking(), was_calling = is_calling();
   OutputDelta text = decode(event.token);
   characters_ += count_characters(text.content);
   delta.content = matcher_.push(text.content);
   add_calls(std::move(text.calls), delta);
   // The tags of a thought belong to it.
-  if (hide_thoughts_ && (was_thinking || is_thinking())) return;
+  const bool is_thought = was_thinking || is_thinking();
+  if (hide_thoughts_ && is_thought) return;
   delta.reasoning = std::move(text.reasoning);
   delta.tokens.push_back(event.token);
-  if (event.logprob) waiting_.push_back({event.token, event.logprob, event.top, offset});
+  const bool is_content = !is_thought && !was_calling && !is_calling();
+  if (event.logprob) {
+    waiting_.push_back({event.token, event.logprob, event.top, offset, is_content});
+  }
 }
 
 // Whatever begins before the end of the text that was sent. What begins at its end waits only while

@@ -15,6 +15,7 @@
 #include "engine/request.h"
 #include "engine/text/decoder.h"
 #include "engine/text/tokenizer.h"
+#include "server/api/repetition_breaker.h"
 #include "server/api/tools.h"
 #include "server/dialect/output_parser.h"
 #include "server/dialect/stop_strings.h"
@@ -27,6 +28,7 @@ struct TokenChoice {
   std::optional<float> logprob;  // none for the first token of a prompt
   std::vector<TokenLogprob> top;
   size_t text_offset = 0;  // characters of text before it
+  bool is_content = true;  // not of a thought or a call, their tags included
 };
 
 // What one token adds to a tool call.
@@ -45,6 +47,8 @@ struct ChoiceDelta {
   // When asked for, of the tokens whose text was sent; a stop token has none.
   std::vector<TokenChoice> logprobs;
   FinishReason finish = FinishReason::none;
+  std::optional<size_t> stop_string;  // of the request's, the one that ended it
+  bool is_repetition = false;         // the reason of the end: it went in a circle
 
   bool adds_something() const {
     return !reasoning.empty() || !content.empty() || !logprobs.empty() || !calls.empty();
@@ -58,7 +62,9 @@ struct AssemblyOptions {
   // Thoughts are counted but leave nothing in the deltas: no text, no ids, no log-probabilities.
   bool hide_thoughts = false;
   std::shared_ptr<const ToolRequest> tools = {};  // null: none; of a dialect only
+  bool is_constrained = false;  // the answer is held to rules: nothing in it needs mending
   StopOptions stop = {};
+  RepetitionLimits repetition = {};
 };
 
 class ChoiceAssembler {
@@ -71,9 +77,11 @@ class ChoiceAssembler {
 
   bool finished() const { return finish_ != FinishReason::none; }
   FinishReason finish() const { return finish_; }
-  // A stop string, or a call more than was asked for, ended it: the engine does not know and must
-  // be told.
-  bool ended_early() const { return matcher_.stopped() || (parser_ && parser_->has_excess_call()); }
+  // A stop string, a call more than was asked for or a repetition ended it: the engine does not
+  // know and must be told.
+  bool ended_early() const {
+    return matcher_.stopped() || breaker_.is_broken() || (parser_ && parser_->has_excess_call());
+  }
   // What ended is to be reported as a call.
   bool has_calls() const { return parser_ && parser_->n_calls() > 0; }
 
@@ -85,6 +93,7 @@ class ChoiceAssembler {
 
  private:
   bool is_thinking() const { return parser_ && parser_->in_thought(); }
+  bool is_calling() const { return parser_ && parser_->in_call(); }
   OutputDelta decode(int32_t token);
   OutputDelta flush(bool was_cut);
   static void add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta);
@@ -95,6 +104,7 @@ class ChoiceAssembler {
   std::optional<OutputParser> parser_;
   IncrementalDecoder decoder_;
   StopMatcher matcher_;
+  RepetitionBreaker breaker_;
   const bool hide_thoughts_, keeps_stop_;
   std::deque<TokenChoice> waiting_;  // their text is held back
   FinishReason finish_ = FinishReason::none;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/api/constraints.h"
+#include "server/api/structured_output.h"
 #include "server/api/unsupported_fields.h"
 
 namespace lapidary {
@@ -68,9 +70,10 @@ std::vector<CompletionPrompt> parse_prompts(const Fields& body, const Service& s
 
 }  // namespace
 
-CompletionRequest parse_completion_request(const Fields& body, const Service& service) {
+CompletionRequest parse_completion_request(const Fields& body, const std::string& text,
+                                           const Service& service) {
   CompletionRequest request;
-  refuse_tool_fields(body);
+  refuse_chat_fields(body);
   request.echo = body.boolean("echo").value_or(false);
   request.params = parse_generation_params(body, service, request.echo ? 0 : 1);
   if (!request.params.max_tokens) request.params.max_tokens = kDefaultMaxTokens;
@@ -83,6 +86,8 @@ CompletionRequest parse_completion_request(const Fields& body, const Service& se
     throw api_error::invalid_value(
         "n", "at most " + std::to_string(kMaxChoices) + " choices over all prompts are served.");
   }
+  request.rules = answer_rules(parse_structured_output(body, text), ToolRequest{}, ThoughtRoom{},
+                               request.params.ignore_eos, service);
   return request;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "engine/answer_rules.h"
 #include "server/api/fields.h"
 #include "server/api/request_params.h"
 #include "server/api/service.h"
@@ -20,10 +22,12 @@ struct CompletionRequest {
   GenerationParams params;
   bool echo = false;
   bool logprobs = false;
-  std::vector<CompletionPrompt> prompts;  // never empty
+  std::vector<CompletionPrompt> prompts;     // never empty
+  std::shared_ptr<const AnswerRules> rules;  // null: the answer is free
 };
 
-// Throws ApiError.
-CompletionRequest parse_completion_request(const Fields& body, const Service& service);
+// `text` is what `body` was parsed from. Throws ApiError.
+CompletionRequest parse_completion_request(const Fields& body, const std::string& text,
+                                           const Service& service);
 
 }  // namespace lapidary

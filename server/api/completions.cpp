@@ -60,9 +60,12 @@ class CompletionAnswer : public AnswerWriter {
     sse.end_frame();
   }
 
-  void write_usage(SseWriter& sse, const Usage& usage) override {
-    append_usage_chunk(sse.begin_frame(), opening_, usage);
-    sse.end_frame();
+  void write_end(SseWriter& sse, const Usage& usage) override {
+    if (params_.include_usage) {
+      append_usage_chunk(sse.begin_frame(), opening_, usage);
+      sse.end_frame();
+    }
+    sse.done();
   }
 
   std::string body(const std::vector<WholeChoice>& choices, const Usage& usage) override {
@@ -103,6 +106,7 @@ class CompletionAnswer : public AnswerWriter {
     }
     out += ",\"finish_reason\":";
     out += finish_text(choice.finish);
+    append_stop_reason(out, choice.is_repetition);
     if (params_.return_token_ids) {
       out += ",\"token_ids\":";
       append_token_ids(out, choice.tokens);
@@ -141,6 +145,7 @@ std::vector<Request> engine_requests(const HttpRequest& http, const Service& ser
     request.n = params.n;
     request.max_tokens = completion_room(params, service, request.tokens.size(), "prompt");
     request.stop_ids = params.stop_ids;
+    request.rules = completion.rules;
     request.prompt_logprobs = completion.echo && completion.logprobs;
     requests.push_back(std::move(request));
   }
@@ -152,12 +157,13 @@ std::vector<Request> engine_requests(const HttpRequest& http, const Service& ser
 HttpResponse handle_completions(const HttpRequest& http, const Service& service) {
   if (service.draining) throw api_error::draining();
   const nlohmann::json json = service.parse(http.body);
-  const CompletionRequest completion = parse_completion_request(Fields(json), service);
+  const CompletionRequest completion = parse_completion_request(Fields(json), http.body, service);
   std::vector<Request> requests = engine_requests(http, service, completion);
 
   auto writer = std::make_shared<CompletionAnswer>(completion, service);
-  auto generation =
-      std::make_shared<Generation>(service, AssemblyOptions{.stop = completion.params.stop});
+  auto generation = std::make_shared<Generation>(
+      service,
+      AssemblyOptions{.stop = completion.params.stop, .repetition = completion.params.repetition});
   generation->submit(std::move(requests), "prompt");
   if (completion.echo) {
     for (size_t i = 0; i < generation->n_choices(); ++i) {

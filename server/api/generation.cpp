@@ -81,6 +81,7 @@ Outcome Generation::run(DeltaSink& sink) {
     if (progress && parts_.size() == 1) tick = kBetweenTokensTick;
     if (!(progress ? sink.on_ready() : sink.on_idle())) return Outcome::client_gone;
     if (cancelled_) return Outcome::cancelled;
+    if (stuck_) return Outcome::stuck;
     if (!all_ended() && Clock::now() > deadline) return Outcome::timed_out;
   }
   return Outcome::complete;
@@ -127,6 +128,10 @@ void Generation::push(Part& part, const TokenEvent& event, DeltaSink& sink) {
   if (choice.finished()) return;  // the engine went on for a step after an early end
   if (event.finish == FinishReason::cancelled) {
     cancelled_ = true;
+    return;
+  }
+  if (event.finish == FinishReason::failed) {
+    stuck_ = true;
     return;
   }
   const ChoiceDelta delta = choice.push(event);

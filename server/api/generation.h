@@ -36,7 +36,7 @@ class DeltaSink {
   virtual bool on_idle() = 0;
 };
 
-enum class Outcome { complete, client_gone, cancelled, timed_out };
+enum class Outcome { complete, client_gone, cancelled, timed_out, stuck };
 
 class Generation {
  public:
@@ -83,6 +83,7 @@ class Generation {
   std::vector<Part> parts_;
   std::vector<ChoiceAssembler> choices_;
   bool cancelled_ = false;
+  bool stuck_ = false;  // the rules of an answer left nothing to go on with
 };
 
 }  // namespace lapidary

@@ -95,7 +95,8 @@ void parse_stops(const Fields& body, const Service& service, GenerationParams& p
     }
   }
   params.stop.include_in_output = body.boolean("include_stop_str_in_output").value_or(false);
-  if (!body.boolean("ignore_eos").value_or(false)) params.stop_ids = service.config.ids.eos;
+  params.ignore_eos = body.boolean("ignore_eos").value_or(false);
+  if (!params.ignore_eos) params.stop_ids = service.config.ids.eos;
   if (const Json* ids = body.array("stop_token_ids", 0, kMaxStopIds)) {
     const auto own = parse_token_ids(*ids, "stop_token_ids", service.config.vocab);
     params.stop_ids.insert(params.stop_ids.end(), own.begin(), own.end());
@@ -125,6 +126,13 @@ void parse_lengths(const Fields& body, const Service& service, int64_t min_max_t
   }
   params.sampling.min_tokens = static_cast<int>(min_tokens);
   params.stop.min_tokens = min_tokens;
+}
+
+// Who asks for an answer without an end gets one, circles and all.
+void parse_repetition(const Fields& body, const Service& service, GenerationParams& params) {
+  const bool is_on = body.boolean("stop_on_repetition").value_or(!params.ignore_eos);
+  if (is_on) params.repetition = service.options.repetition;
+  params.repetition.from_tokens = params.sampling.min_tokens;
 }
 
 void parse_streaming(const Fields& body, GenerationParams& params) {
@@ -171,6 +179,7 @@ GenerationParams parse_generation_params(const Fields& body, const Service& serv
   params.n = static_cast<int>(body.integer("n", 1, service.options.max_choices).value_or(1));
   parse_stops(body, service, params);
   parse_lengths(body, service, min_max_tokens, params);
+  parse_repetition(body, service, params);
   parse_streaming(body, params);
   return params;
 }

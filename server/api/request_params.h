@@ -10,6 +10,7 @@
 
 #include "engine/request.h"
 #include "server/api/fields.h"
+#include "server/api/repetition_breaker.h"
 #include "server/api/service.h"
 #include "server/dialect/stop_strings.h"
 
@@ -23,6 +24,8 @@ struct GenerationParams {
   const char* max_tokens_field = "max_tokens";
   std::vector<int32_t> stop_ids;
   StopOptions stop;
+  bool ignore_eos = false;
+  RepetitionLimits repetition;
 
   bool stream = false;
   bool include_usage = false;

@@ -1,7 +1,7 @@
 // What every endpoint works with: the model's files, the way into the engine, and the server's own
-// choices. Built once before the server listens; afterwards constant but for `draining`, so any
-// number of threads may use it. The engine is behind two functions, so that everything here runs
-// on a scripted one as well.
+// choices. Built once before the server listens; afterwards constant but for `draining` and the
+// grammars, which guard themselves, so any number of threads may use it. The engine is behind two
+// functions, so that everything here runs on a scripted one as well.
 #pragma once
 
 #include <atomic>
@@ -16,8 +16,10 @@
 #include "config/model_config.h"
 #include "engine/engine.h"
 #include "engine/text/tokenizer.h"
+#include "server/api/repetition_breaker.h"
 #include "server/dialect/chat.h"
 #include "server/dialect/dialect_tokens.h"
+#include "server/schema/grammar_cache.h"
 
 namespace lapidary {
 
@@ -35,6 +37,7 @@ struct ServiceOptions {
   bool enable_thinking = false;  // where a request does not say
   bool preserve_thinking = false;
   ReasoningField reasoning_field = ReasoningField::reasoning_content;
+  RepetitionLimits repetition;
   double request_timeout_s = 0;  // 0: none
   double ping_interval_s = 15;   // of keep-alive comments; 0: none
 };
@@ -45,6 +48,9 @@ struct Service {
   const Tokenizer& tokenizer;
   DialectTokens dialect;
   std::vector<int32_t> suppressed_tokens;  // never sampled: media marks, the checkpoint's own list
+  // What the tokens spell, for grammars, and the grammars that were compiled.
+  GrammarVocabulary vocabulary;
+  mutable GrammarCache grammars{vocabulary};
   std::function<Submission(Request)> submit;
   std::function<EngineStats()> stats;
   std::atomic<bool> draining{false};

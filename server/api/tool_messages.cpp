@@ -77,7 +77,7 @@ void check_answers(const ChatMessage& message, std::span<const ChatMessage> resu
     if (std::none_of(results.begin(), results.end(), is_it)) {
       throw api_error::invalid_value(
           message_path(index) + (call.id.empty() ? ".function_call" : ".tool_calls"),
-          "every call must be answered by a message of role 'tool' behind it.");
+          "every call must be answered by a tool's result right behind it.");
     }
   }
 }
@@ -115,8 +115,8 @@ void check_tool_results(const std::vector<ChatMessage>& messages, bool generates
   for (size_t i = 0; i < messages.size();) {
     if (messages[i].role == Role::kTool) {
       throw api_error::invalid_value(message_path(i) + ".role",
-                                     "a message of role 'tool' must answer a call of the "
-                                     "assistant's message before it.");
+                                     "a tool's result must answer a call of the assistant's "
+                                     "message before it.");
     }
     const auto results = results_at(messages, i + 1);
     const bool is_open_end = i + 1 == messages.size() && !generates;

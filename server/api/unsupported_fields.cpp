@@ -9,28 +9,20 @@ namespace {
 
 using Json = nlohmann::json;
 
-struct Unsupported {
-  const char* name;
-  const char* why;
-  std::vector<Json> harmless = {};  // beside null, false, "", [] and {}
-};
+constexpr char kChatOnly[] = "It belongs to /v1/chat/completions.";
+constexpr char kOtherName[] = "Use 'structured_outputs' or 'response_format'.";
 
-constexpr char kNoTools[] = "Tools belong to /v1/chat/completions.";
-constexpr char kNoGrammar[] = "This server does not serve structured outputs yet.";
-
-const std::vector<Unsupported>& table() {
-  static const std::vector<Unsupported> rows = {
-      {"response_format", kNoGrammar, {Json{{"type", "text"}}}},
-      {"structured_outputs", kNoGrammar},
-      {"structural_tag", kNoGrammar},
-      {"guided_json", kNoGrammar},
-      {"guided_regex", kNoGrammar},
-      {"guided_choice", kNoGrammar},
-      {"guided_grammar", kNoGrammar},
-      {"json_schema", kNoGrammar},
-      {"grammar", kNoGrammar},
-      {"regex", kNoGrammar},
-      {"ebnf", kNoGrammar},
+const std::vector<UnsupportedField>& table() {
+  static const std::vector<UnsupportedField> rows = {
+      {"structural_tag", kOtherName},
+      {"guided_json", kOtherName},
+      {"guided_regex", kOtherName},
+      {"guided_choice", kOtherName},
+      {"guided_grammar", kOtherName},
+      {"json_schema", kOtherName},
+      {"grammar", kOtherName},
+      {"regex", kOtherName},
+      {"ebnf", kOtherName},
       {"audio", "This server does not produce audio."},
       {"modalities", "This server produces text only.", {Json::array({"text"})}},
       {"web_search_options", "This server does not search the web."},
@@ -45,7 +37,6 @@ const std::vector<Unsupported>& table() {
       {"prompt_logprobs", "Use 'echo' with 'logprobs' of /v1/completions."},
       {"truncate_prompt_tokens", "Prompts are never cut; send a shorter one."},
       {"transforms", "Prompts are never cut; send a shorter one."},
-      {"thinking_token_budget", "A budget for thinking is not served yet."},
       {"priority", "Requests have no priorities yet.", {0}},
       {"logits_processors", "Code cannot be sent with a request."},
       {"lora", "This server has no adapters."},
@@ -54,12 +45,13 @@ const std::vector<Unsupported>& table() {
   return rows;
 }
 
-const std::vector<Unsupported>& tools_table() {
-  static const std::vector<Unsupported> rows = {
-      {"tools", kNoTools},
-      {"tool_choice", kNoTools, {"none", "auto"}},
-      {"functions", kNoTools},
-      {"function_call", kNoTools, {"none", "auto"}},
+const std::vector<UnsupportedField>& chat_table() {
+  static const std::vector<UnsupportedField> rows = {
+      {"tools", kChatOnly},
+      {"tool_choice", kChatOnly, {"none", "auto"}},
+      {"functions", kChatOnly},
+      {"function_call", kChatOnly, {"none", "auto"}},
+      {"thinking_token_budget", kChatOnly},
   };
   return rows;
 }
@@ -68,15 +60,6 @@ bool asks_for_nothing(const Json& value) {
   if (value.is_boolean()) return !value.get<bool>();
   if (value.is_string()) return value.get_ref<const std::string&>().empty();
   return value.is_structured() && value.empty();
-}
-
-void refuse(const Fields& body, const std::vector<Unsupported>& rows) {
-  for (const Unsupported& row : rows) {
-    const Json* value = body.find(row.name);
-    if (value == nullptr || asks_for_nothing(*value)) continue;
-    if (std::find(row.harmless.begin(), row.harmless.end(), *value) != row.harmless.end()) continue;
-    throw api_error::unsupported_parameter(body.path(row.name), row.why);
-  }
 }
 
 void require(const Fields& body, const char* name, bool wanted, const char* why) {
@@ -98,10 +81,19 @@ void check_metadata(const Fields& body) {
 
 }  // namespace
 
-void refuse_tool_fields(const Fields& body) { refuse(body, tools_table()); }
+void refuse_fields(const Fields& body, std::span<const UnsupportedField> rows) {
+  for (const UnsupportedField& row : rows) {
+    const Json* value = body.find(row.name);
+    if (value == nullptr || asks_for_nothing(*value)) continue;
+    if (std::find(row.harmless.begin(), row.harmless.end(), *value) != row.harmless.end()) continue;
+    throw api_error::unsupported_parameter(body.path(row.name), row.why);
+  }
+}
+
+void refuse_chat_fields(const Fields& body) { refuse_fields(body, chat_table()); }
 
 void refuse_unsupported_fields(const Fields& body) {
-  refuse(body, table());
+  refuse_fields(body, table());
   require(body, "skip_special_tokens", true, "control tokens are never part of the text.");
   require(body, "separate_reasoning", true, "reasoning always has a field of its own.");
   require(body, "stream_reasoning", true, "reasoning is streamed like content.");

@@ -224,7 +224,7 @@ void CallParser::begin_call(std::string_view name) {
   out_->push_back({.index = n_calls_++, .name = std::string(name), .arguments = {}});
   value_schema_ = nullptr;
   for (const ToolDeclaration& tool : *options_.tools) {
-    if (tool.name == name) value_schema_ = &tool.parameters;
+    if (tool.name == name && !options_.is_exact) value_schema_ = &tool.parameters;
   }
   push_frame(true);
 }

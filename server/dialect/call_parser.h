@@ -31,6 +31,9 @@ struct CallDelta {
 struct CallOptions {
   const std::vector<ToolDeclaration>* tools = nullptr;  // null: calls are plain text
   int max_calls = INT_MAX;
+  // Calls were held to a grammar: a value is what it is written as, and nothing is a call that has
+  // no opener.
+  bool is_exact = false;
 };
 
 class CallParser {

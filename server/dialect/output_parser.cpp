@@ -17,6 +17,7 @@ OutputParser::OutputParser(const Tokenizer& tokenizer, const DialectTokens& cont
     : tokenizer_(tokenizer),
       control_(control),
       tools_(calls.tools),
+      needs_opener_(calls.is_exact),
       decoder_(tokenizer),
       call_(calls),
       state_(starts_in_thought ? State::kThink : State::kContent) {}
@@ -130,7 +131,7 @@ void OutputParser::append_text(std::string_view text, OutputDelta& delta) {
 }
 
 void OutputParser::append_content(std::string_view text, OutputDelta& delta) {
-  if (!has_tools() || !may_lead_) return send_content(text, delta);
+  if (!has_tools() || !may_lead_ || needs_opener_) return send_content(text, delta);
   lead_ += text;
   std::string_view solid = lead_;
   while (const size_t space = leading_space_bytes(solid)) solid.remove_prefix(space);

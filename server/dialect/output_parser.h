@@ -45,6 +45,8 @@ class OutputParser {
 
   // The next token belongs to a thought: stop strings sleep.
   bool in_thought() const { return state_ == State::kThinkLabel || state_ == State::kThink; }
+  // It belongs to a call.
+  bool in_call() const { return state_ == State::kCall; }
   int n_calls() const { return call_.n_calls(); }
   // The model began one more call than is allowed: the answer should end here. Adds nothing more.
   bool has_excess_call() const { return call_.has_excess(); }
@@ -73,6 +75,7 @@ class OutputParser {
   const Tokenizer& tokenizer_;
   const DialectTokens& control_;
   const std::vector<ToolDeclaration>* tools_;  // null: none
+  const bool needs_opener_;                    // of a call
   IncrementalDecoder decoder_;
   CallParser call_;
   State state_;

@@ -39,6 +39,7 @@ struct Exchange {
   bool answered = false;  // some of an answer was written
   // For the log: the route's own path, since a client's may hold anything.
   std::string method, path;
+  ErrorForm form = ErrorForm::openai;  // of the route
   int status = 0;
 };
 thread_local Exchange* exchange = nullptr;
@@ -118,7 +119,12 @@ void set_body(httplib::Response& response, int status, const std::string& body,
 }
 
 void set_error(httplib::Response& response, const ApiError& error) {
-  set_body(response, error.status, error.body(), "application/json");
+  if (exchange->form == ErrorForm::anthropic) {
+    set_body(response, error.anthropic_status(), error.anthropic_body(exchange->request_id),
+             "application/json");
+  } else {
+    set_body(response, error.status, error.body(), "application/json");
+  }
   if (error.retry_after_s > 0) {
     response.set_header("Retry-After", std::to_string(error.retry_after_s));
   }
@@ -219,6 +225,9 @@ class HttpServer::Listener : public httplib::Server {
     });
     set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
       response.set_header("X-Request-Id", exchange->request_id);
+      if (exchange->form == ErrorForm::anthropic) {
+        response.set_header("request-id", exchange->request_id);
+      }
       exchange->status = response.status;
       if (!exchange->close) return;
       response.headers.erase("Keep-Alive");
@@ -235,10 +244,11 @@ class HttpServer::Listener : public httplib::Server {
 
   ~Listener() override { ::close(stop_fd_); }
 
-  void add_route(const std::string& method, const std::string& path, HttpHandler handler) {
+  void add_route(const std::string& method, const std::string& path, HttpHandler handler,
+                 ErrorForm form) {
     const bool prefix = path.ends_with("/*");
     const std::string plain = prefix ? path.substr(0, path.size() - 1) : path;
-    routes_.push_back({method, plain, prefix});
+    routes_.push_back({method, plain, prefix, form});
     const std::string pattern = prefix ? plain + "[\\s\\S]+" : plain;  // `.` takes no line ends
     const auto shared = std::make_shared<HttpHandler>(std::move(handler));
     if (method == "GET") {
@@ -293,6 +303,7 @@ class HttpServer::Listener : public httplib::Server {
   struct Route {
     std::string method, path;
     bool prefix = false;
+    ErrorForm form = ErrorForm::openai;
 
     bool matches(std::string_view other) const {
       return prefix ? other.size() > path.size() && other.starts_with(path) : other == path;
@@ -404,6 +415,7 @@ class HttpServer::Listener : public httplib::Server {
       if (!route.matches(request.path)) continue;
       exchange->method = route.method;
       exchange->path = route.path;
+      exchange->form = route.form;
       if (route.method == request.method) return std::nullopt;
       if (route.method == "GET" && request.method == "HEAD") return std::nullopt;
       allowed = route.method;
@@ -470,8 +482,9 @@ HttpServer::HttpServer(HttpOptions options)
     : listener_(std::make_unique<Listener>(std::move(options))) {}
 HttpServer::~HttpServer() = default;
 
-void HttpServer::route(const std::string& method, const std::string& path, HttpHandler handler) {
-  listener_->add_route(method, path, std::move(handler));
+void HttpServer::route(const std::string& method, const std::string& path, HttpHandler handler,
+                       ErrorForm form) {
+  listener_->add_route(method, path, std::move(handler), form);
 }
 int HttpServer::bind() { return listener_->take_address(); }
 bool HttpServer::run() { return listener_->serve(); }

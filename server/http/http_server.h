@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "server/api/api_error.h"
 #include "server/http/connection.h"
 #include "server/http/http_types.h"
 
@@ -31,7 +32,9 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   // Before bind(). `path` is exact, or ends in "/*": anything below it. GET also answers HEAD.
-  void route(const std::string& method, const std::string& path, HttpHandler handler);
+  // Whatever goes wrong with a request of this path is told in `form`.
+  void route(const std::string& method, const std::string& path, HttpHandler handler,
+             ErrorForm form = ErrorForm::openai);
 
   // Takes the address; returns the port. Throws StartupError.
   int bind();

@@ -7,7 +7,12 @@ namespace lapidary {
 SseWriter::SseWriter(BodyWriter& body, std::chrono::milliseconds ping_interval)
     : body_(body), ping_interval_(ping_interval), last_(Clock::now()) {}
 
-std::string& SseWriter::begin_frame() {
+std::string& SseWriter::begin_frame(std::string_view event) {
+  if (!event.empty()) {
+    pending_ += "event: ";
+    pending_ += event;
+    pending_ += '\n';
+  }
   pending_ += "data: ";
   return pending_;
 }
@@ -18,8 +23,10 @@ void SseWriter::fail(std::string_view error_json) {
   begin_frame() += error_json;
   end_frame();
   done();
-  body_.close_connection();
+  cut();
 }
+
+void SseWriter::cut() { body_.close_connection(); }
 
 void SseWriter::done() { pending_ += "data: [DONE]\n\n"; }
 
@@ -38,7 +45,7 @@ bool SseWriter::ping_if_due() {
   if (body_.client_gone()) return false;
   if (ping_interval_.count() == 0 || Clock::now() - last_ < ping_interval_) return true;
   last_ = Clock::now();
-  return body_.write(": keep-alive\n\n");
+  return body_.write(ping_);
 }
 
 HttpResponse SseWriter::response(std::function<void(BodyWriter&)> stream) {

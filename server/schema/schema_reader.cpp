@@ -143,6 +143,9 @@ std::vector<Shape> SchemaReader::read(const OrderedJson* schema, const std::stri
         path);
   }
   if (const OrderedJson* parts = find(*schema, "allOf")) {
+    if (parts->size() > kMaxParts) {
+      throw SchemaRefused(path + "/allOf", "more than " + std::to_string(kMaxParts) + " parts");
+    }
     for (size_t i = 0; i < parts->size(); ++i) {
       all = joined(all, read(&(*parts)[i], path_in(path + "/allOf", i)), path);
     }

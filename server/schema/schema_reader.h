@@ -33,6 +33,7 @@ class SchemaReader {
   const OrderedJson* resolve(const OrderedJson& reference, const std::string& path) const;
 
   static constexpr size_t kMaxReads = 20000;  // of schemas, each as often as it is referred to
+  static constexpr size_t kMaxParts = 500;    // of one allOf
   static constexpr size_t kMaxShapes = 256;   // of one place
   static constexpr size_t kMaxValues = 5000;  // of one enum
   static constexpr size_t kMaxTold = 64;      // alternatives of one oneOf, compared pair by pair

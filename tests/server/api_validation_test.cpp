@@ -211,8 +211,10 @@ TEST_CASE("fields of chat completions have a minimum and a maximum", "[server]")
            "chat_template_kwargs.tokenize"},
           {"reasoning_effort", R"("none")", R"("some")", kValue},
           {"reasoning_effort", R"("max")", "3", kType},
-          {"reasoning", R"({"enabled":true})", R"({"max_tokens":100})", kUnsupported,
+          {"reasoning", R"({"max_tokens":100})", R"({"max_tokens":-1})", kIntLow,
            "reasoning.max_tokens"},
+          {"thinking_token_budget", "0", "-1", kIntLow},
+          {"stop_on_repetition", "false", "0", kType},
           {"include_reasoning", "false", R"("no")", kType},
           {"continue_final_message", "false", "true", kValue},  // the last one is the user's
           {"add_generation_prompt", "false", R"("x")", kType},
@@ -250,8 +252,6 @@ TEST_CASE("fields of completions have a minimum and a maximum", "[server]") {
 
 TEST_CASE("what this server does not do is refused by name", "[server]") {
   const std::vector<std::pair<const char*, std::string>> fields = {
-      {"response_format", R"({"type":"json_object"})"},
-      {"structured_outputs", R"({"regex":"a"})"},
       {"structural_tag", R"({"a":1})"},
       {"guided_json", R"({"type":"object"})"},
       {"guided_regex", R"("a")"},
@@ -275,7 +275,6 @@ TEST_CASE("what this server does not do is refused by name", "[server]") {
       {"prompt_logprobs", "1"},
       {"truncate_prompt_tokens", "5"},
       {"transforms", R"(["middle-out"])"},
-      {"thinking_token_budget", "5"},
       {"priority", "5"},
       {"logits_processors", R"(["x"])"},
       {"lora", "[1]"},

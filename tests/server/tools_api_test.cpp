@@ -1,6 +1,7 @@
 // Tools over the chat endpoint: the request's side checked field by field, the answer's side in
 // both forms.
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <string>
@@ -333,6 +334,26 @@ TEST_CASE("a stream is the whole answer, whatever the model says with tools", "[
   }
 }
 
+TEST_CASE("a call in the template's spelling comes back as the same ids", "[server]") {
+  ApiWorld world;
+  const std::string deep = "{a:[1,-2.5,{k:null,l:[]}],b:{},c:true,d:<|\"|>Zürich, \"x\"\n{}<|\"|>}";
+  for (const std::string& raw :
+       {std::string("<|tool_call>call:g{}<tool_call|>"),
+        "<|tool_call>call:f" + deep + "<tool_call|><|tool_call>call:g{z:0}<tool_call|>"}) {
+    INFO(raw);
+    say_raw(world, raw);
+    Json body = tool_request();
+    Json& messages = body["messages"];
+    messages.push_back(call(handle_chat_completions, world, body)["choices"][0]["message"]);
+    for (const Json& made : Json(messages.back()["tool_calls"])) {
+      messages.push_back({{"role", "tool"}, {"tool_call_id", made["id"]}, {"content", "r"}});
+    }
+    const auto next = call(handle_tokenize, world, body)["tokens"].get<std::vector<int32_t>>();
+    const std::vector<int32_t> said = world.tokenizer.encode_with_control(raw);
+    REQUIRE(std::search(next.begin(), next.end(), said.begin(), said.end()) != next.end());
+  }
+}
+
 TEST_CASE("fields of tools are checked to the last schema", "[server]") {
   const auto tools = [](const std::string& list) { return R"({"tools":)" + list + "}"; };
   std::string many = "[";
@@ -363,17 +384,17 @@ TEST_CASE("fields of tools are checked to the last schema", "[server]") {
        "invalid_value", "tools[0].function.parameters.properties.a.$ref"},
       {tools("[" + function("f", R"(,"strict":1)") + "]"), "invalid_type",
        "tools[0].function.strict"},
-      {tools("[" + function("f", R"(,"strict":true)") + "]"), "unsupported_value",
-       "tools[0].function.strict"},
+      {tools("[" + function("f", R"(,"strict":true,"parameters":{"properties":{"a":{"if":{}}}})") +
+             "]"),
+       "invalid_json_schema", "tools[0].function.parameters.properties.a.if"},
       {R"({"functions":[{"name":"h"}]})", "invalid_value", "functions"},
       {R"({"tools":null,"functions":[{}]})", "missing_required_parameter", "functions[0].name"},
       {R"({"parallel_tool_calls":0})", "invalid_type", "parallel_tool_calls"},
   });
 }
 
-TEST_CASE("choices of tools are checked, and refused where they need constraints", "[server]") {
+TEST_CASE("choices of tools are checked", "[server]") {
   check_refused({
-      {R"({"tool_choice":"required"})", "unsupported_value", "tool_choice"},
       {R"({"tool_choice":"maybe"})", "invalid_value", "tool_choice"},
       {R"({"tool_choice":7})", "invalid_type", "tool_choice"},
       {R"({"tool_choice":{}})", "missing_required_parameter", "tool_choice.type"},
@@ -382,20 +403,13 @@ TEST_CASE("choices of tools are checked, and refused where they need constraints
        "tool_choice.function"},
       {R"({"tool_choice":{"type":"function","function":{"name":"h"}}})", "invalid_value",
        "tool_choice.function.name"},
-      {R"({"tool_choice":{"type":"function","function":{"name":"f"}}})", "unsupported_value",
-       "tool_choice.function"},
       {R"({"tool_choice":{"type":"allowed_tools"}})", "missing_required_parameter",
        "tool_choice.allowed_tools"},
       {R"({"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
         {"type":"function","function":{"name":"h"}}]}}})",
        "invalid_value", "tool_choice.allowed_tools.tools[0].function.name"},
-      {R"({"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[
-        {"type":"function","function":{"name":"f"}}]}}})",
-       "unsupported_value", "tool_choice.type"},
       {R"({"tools":[],"tool_choice":"required"})", "invalid_value", "tool_choice"},
       {R"({"tools":[],"function_call":{"name":"f"}})", "invalid_value", "function_call"},
-      {R"({"tools":[],"functions":[{"name":"f"}],"function_call":{"name":"f"}})",
-       "unsupported_value", "function_call"},
   });
 }
 
