@@ -253,7 +253,8 @@ void launch_for(Launcher& l) {
   if (!all_short) {
     if (l.hopper != nullptr && !l.view.splits) {
       const int64_t blocks = begin_long(l, more, hopper_attention_rows(kHeadDim));
-      launch_hopper_attention(*l.hopper, l.view, blocks, l.stream);
+      launch_hopper_attention(*l.hopper, l.view,
+                              std::min(blocks, int64_t{l.n_multiprocessors}), l.stream);
     } else if (static_cast<int64_t>(Wide::kSharedBytes) <= l.shared_limit) {
       launch_long<Wide>(l, more);
     } else {

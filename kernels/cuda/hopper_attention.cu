@@ -1,8 +1,10 @@
 // Prefill attention on wgmma and TMA: in place of attention_kernel<.., long> of attention.cu, with
-// the same work list, a block for each (tile of rows, kv head), those that see most keys first.
+// the same list of (tile of rows, kv head) pairs, those that see most keys first. As many blocks as
+// multiprocessors walk it.
 //
-// One warp fetches pages into two stages; two warpgroups compute. Products are asynchronous, so a
-// warpgroup's softmax runs beside the products that it or the other one has begun.
+// One warp fetches pages into two stages, and those of the next pair while this one's result is
+// stored; two warpgroups compute. Products are asynchronous, so a warpgroup's softmax runs beside
+// the products that it or the other one has begun.
 //
 //   256: 128 rows, tiles of 80 keys. A warpgroup has 64 rows. Of each tile: its scores begin, then
 //        the sums of the tile before; the softmax runs behind the scores, beside the sums. P stays
@@ -151,9 +153,14 @@ __device__ __forceinline__ void share_floats(const float (&x)[2], float* of_rows
   for (int half = 0; half < 2; ++half) of_rows[row_of_thread(half)] = x[half];
 }
 
-// --- a block's work ---
+// All threads of a warpgroup.
+__device__ __forceinline__ void await_warpgroup() {
+  named_barrier(kWarpgroupBarrier + static_cast<int>(threadIdx.x) / kWarpgroupSize, kWarpgroupSize);
+}
 
-// A block has one tile of rows and all its keys: view.splits is not set.
+// --- a piece of work ---
+
+// A tile of rows and all its keys: view.splits is not set.
 template <class T>
 __device__ __forceinline__ HopperPiece piece_at(const AttentionView& view, const WorkPlace& place,
                                                 int kv_head) {
@@ -204,39 +211,44 @@ __device__ __forceinline__ void free_stage(uint64_t* empty) {
   if (threadIdx.x % kWarpSize == 0) mbarrier_arrive(empty);
 }
 
-// total: of each of this thread's rows.
+// The result of this warpgroup's 64 rows and 256 dims: through the place of their q, which nobody
+// reads any more, and from there by whole rows. total: of each of this thread's rows.
 template <class T>
 __device__ __forceinline__ void store_rows(const AttentionView& view, const RowTile& tile,
                                            int first_row, int first_dim,
                                            const float (&sums)[T::kSumDims / 2],
-                                           const float (&total)[2]) {
-  const int column = first_dim + static_cast<int>(threadIdx.x) % 4 * 2;
+                                           const float (&total)[2], unsigned char* query) {
+  const float scale[2] = {1.0F / total[0], 1.0F / total[1]};
+  unsigned char* here = query + first_dim / kChunkDims * T::kQueryChunkBytes;
+  unsigned char* pair = here + static_cast<int>(threadIdx.x) % 4 * 4;
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = first_row + row_of_thread(half);
-    if (row >= tile.n_rows) continue;
-    const float scale = 1.0F / total[half];
-    const int packed = tile.first_row + row;
-    const int64_t token = tile.first_token + packed / view.group;
-    const int head = tile.kv_head * view.group + packed % view.group;
-    bf16* to = view.out + (token * view.n_heads + head) * T::kHeadDim + column;
-#pragma unroll
-    for (int i = 2 * half; i < T::kSumDims / 2; i += 4) {
-      *reinterpret_cast<uint32_t*>(to + i / 4 * 8) =
-          bf16_pair(sums[i] * scale, sums[i + 1] * scale);
-    }
+  for (int i = 0; i < T::kSumDims / 4; ++i) {
+    const int chunk = i / 2 / 8 * T::kQueryChunkBytes;
+    *reinterpret_cast<uint32_t*>(pair + chunk +
+                                 swizzled_place(first_row + row_of_thread(i % 2), i / 2 % 8)) =
+        bf16_pair(sums[2 * i] * scale[i % 2], sums[2 * i + 1] * scale[i % 2]);
+  }
+  await_warpgroup();
+  constexpr int kPieces = T::kSumDims / 8;  // of 16 bytes, of a row
+  const int n_rows = min(64, tile.n_rows - first_row);
+  for (int i = static_cast<int>(threadIdx.x) % kWarpgroupSize; i < n_rows * kPieces;
+       i += kWarpgroupSize) {
+    const int row = first_row + i / kPieces;
+    const int piece = i % kPieces;
+    store16(view.out + offset_of_row<T>(view, tile, row) + first_dim + 8 * piece,
+            load16(here + piece / 8 * T::kQueryChunkBytes + swizzled_place(row, piece % 8)));
   }
 }
 
 // Two warpgroups of 64 rows each.
 template <class T>
 __device__ __forceinline__ void compute_rows(const AttentionView& view, const HopperPiece& piece,
-                                             const HopperShared<T>& shared) {
+                                             const HopperShared<T>& shared, StageRing<T>& ring) {
   const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroupSize;
   const WarpgroupRows rows(view, piece, 64 * warpgroup);
   copy_rows_of_q<T>(view, piece.tile, rows.first, 64, threadIdx.x % kWarpgroupSize, kWarpgroupSize,
                     shared.query);
-  named_barrier(kWarpgroupBarrier + warpgroup, kWarpgroupSize);
+  await_warpgroup();
   const unsigned char* query = shared.query + rows.first * kChunkRowBytes;
 
   const HeldQuery<T> held = {};
@@ -244,7 +256,7 @@ __device__ __forceinline__ void compute_rows(const AttentionView& view, const Ho
   float sums[T::kSumDims / 2] = {};
   uint32_t weights[T::kKeys / 16][4];
   WarpgroupSoftmax softmax;
-  StageRing<T> ring, last;
+  StageRing<T> last = ring;
   const auto weigh = [&](int t) {
     mask_tile(view, rows, piece.start + t * T::kKeys, scores);
     float top[2];
@@ -285,14 +297,18 @@ __device__ __forceinline__ void compute_rows(const AttentionView& view, const Ho
   begin_last_sums();
   await_products<0>(sums);
   hold_registers(weights);
+  free_stage(shared.empty_values + last.stage);
+  ring.advance();
   const float total[2] = {softmax.total(0), softmax.total(1)};
-  store_rows<T>(view, piece.tile, rows.first, 0, sums, total);
+  await_warpgroup();  // all scores are done: q's place is free
+  store_rows<T>(view, piece.tile, rows.first, 0, sums, total, shared.query);
+  await_warpgroup();
 }
 
 // Two warpgroups with the same 64 rows, half of the keys and half of the dims each.
 template <class T>
 __device__ __forceinline__ void compute_dims(const AttentionView& view, const HopperPiece& piece,
-                                             const HopperShared<T>& shared) {
+                                             const HopperShared<T>& shared, StageRing<T>& ring) {
   const int warpgroup = static_cast<int>(threadIdx.x) / kWarpgroupSize;
   const int first_atom = warpgroup * T::kScoreKeys / kAtomKeys;
   const int row = row_of_thread(0);
@@ -305,7 +321,6 @@ __device__ __forceinline__ void compute_dims(const AttentionView& view, const Ho
   float scores[T::kScoreKeys / 2];
   float sums[T::kSumDims / 2] = {};
   WarpgroupSoftmax softmax;
-  StageRing<T> ring;
   const auto await_tile = [&](int t) {
     mbarrier_wait(shared.full_keys + ring.stage, ring.phase);
     mbarrier_wait(shared.full_values + ring.stage, ring.phase);
@@ -340,6 +355,7 @@ __device__ __forceinline__ void compute_dims(const AttentionView& view, const Ho
   await_tile(0);
   begin_tile();
   await_products<0>(scores);
+  hold_registers(held);
   for (int t = 0; t < piece.n_tiles - 1; ++t) {
     const int stage = ring.stage;
     weigh(t, shared.stage_keys(stage));
@@ -354,23 +370,25 @@ __device__ __forceinline__ void compute_dims(const AttentionView& view, const Ho
     free_stage(shared.empty_values + stage);
     await_products<0>(scores);
     hold_registers(sums);
+    hold_registers(held);  // read until here
   }
   weigh(piece.n_tiles - 1, shared.stage_keys(ring.stage));
   begin_tile_sums(ring.stage);
   await_products<0>(sums);
+  free_stage(shared.empty_keys + ring.stage);
+  free_stage(shared.empty_values + ring.stage);
+  ring.advance();
   float total[2] = {softmax.total(0), softmax.total(1)};
   share_floats(total, shared.row_floats + warpgroup * T::kRows);
   named_barrier(kComputeBarrier, T::kComputeThreads);
   for (int half = 0; half < 2; ++half) {
     total[half] = shared.row_floats[row + 8 * half] + shared.row_floats[T::kRows + row + 8 * half];
   }
-  store_rows<T>(view, piece.tile, 0, warpgroup * T::kSumDims, sums, total);
+  store_rows<T>(view, piece.tile, 0, warpgroup * T::kSumDims, sums, total, shared.query);
+  named_barrier(kComputeBarrier, T::kComputeThreads);
 }
 
 // --- launch ---
-
-constexpr int kFetchRegisters = 24;
-constexpr int kComputeRegisters = 240;
 
 // A layer's pages, by atoms: [atoms of eight keys][chunks of 64 dims][8 keys][64 dims].
 struct PageMaps {
@@ -378,32 +396,43 @@ struct PageMaps {
   int n_atoms;
 };
 
+// Calls work(piece) for each of this block's pieces, by whole warps.
+template <class T, typename Work>
+__device__ __forceinline__ void for_each_piece(const AttentionView& view, const Work& work) {
+  const WorkList list = list_work<false>(view);
+  const int n_items = list.total * view.n_kv_heads;
+  for (int item = static_cast<int>(blockIdx.x); item < n_items;
+       item += static_cast<int>(gridDim.x)) {
+    const WorkPlace place = find_work<false>(view, list, list.total - 1 - item / view.n_kv_heads);
+    work(piece_at<T>(view, place, item % view.n_kv_heads));
+  }
+}
+
 template <class T>
 __global__ void __launch_bounds__(T::kThreads, 1)
     hopper_attention_kernel(const AttentionView view, const __grid_constant__ PageMaps maps) {
-  static_assert(T::kComputeThreads * kComputeRegisters +
-                    (T::kThreads - T::kComputeThreads) * kFetchRegisters <=
-                T::kThreads * kLaunchRegisters<T::kThreads>);
   DYNAMIC_SHARED(unsigned char, unaligned);
   const HopperShared<T> shared(unaligned);
-  const WorkList list = list_work<false>(view);
-  const int item = static_cast<int>(blockIdx.x);
-  if (item >= list.total * view.n_kv_heads) return;
-  const WorkPlace place = find_work<false>(view, list, list.total - 1 - item / view.n_kv_heads);
-  const HopperPiece piece = piece_at<T>(view, place, item % view.n_kv_heads);
   if (threadIdx.x == 0) shared.start_barriers();
   __syncthreads();
+  StageRing<T> ring;
   if (threadIdx.x >= T::kComputeThreads) {
-    give_registers<kFetchRegisters>();
+    give_registers<T::kFetchRegisters>();
     if (threadIdx.x >= T::kComputeThreads + kWarpSize) return;
-    fetch_tiles<T>(view, piece, maps.keys, maps.values, maps.n_atoms, shared);
+    prefetch_map(maps.keys);
+    prefetch_map(maps.values);
+    for_each_piece<T>(view, [&](const HopperPiece& piece) {
+      fetch_tiles<T>(view, piece, maps.keys, maps.values, maps.n_atoms, shared, ring);
+    });
   } else {
-    take_registers<kComputeRegisters>();
-    if constexpr (T::kVOnce) {
-      compute_dims<T>(view, piece, shared);
-    } else {
-      compute_rows<T>(view, piece, shared);
-    }
+    take_registers<T::kComputeRegisters>();
+    for_each_piece<T>(view, [&](const HopperPiece& piece) {
+      if constexpr (T::kVOnce) {
+        compute_dims<T>(view, piece, shared, ring);
+      } else {
+        compute_rows<T>(view, piece, shared, ring);
+      }
+    });
   }
 }
 

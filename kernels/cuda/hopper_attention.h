@@ -14,7 +14,7 @@ struct AttentionView;
 int hopper_attention_rows(int head_dim);
 
 // The work that view's sequences of several queries make in tiles of so many rows. REQUIRES: bf16
-// pages, no spans, view.splits not set. `blocks`: as many as there can be (tile, kv head) pairs.
+// pages, no spans, view.splits not set. `blocks` walk over the (tile, kv head) pairs.
 void launch_hopper_attention(const AttentionArgs& args, const AttentionView& view, int64_t blocks,
                              cudaStream_t stream);
 

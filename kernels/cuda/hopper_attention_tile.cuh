@@ -62,6 +62,11 @@ struct HopperTile {
 
   static constexpr int kComputeThreads = 2 * kWarpgroupSize;
   static constexpr int kThreads = kComputeThreads + kWarpgroupSize;
+  // Registers of a thread that fetches and of one that computes: q in registers leaves none to
+  // spare.
+  static constexpr int kFetchRegisters = kVOnce ? 24 : 40;
+  static constexpr int kComputeRegisters = kVOnce ? 240 : 232;
+  static_assert(kFetchRegisters + 2 * kComputeRegisters <= 3 * kLaunchRegisters<kThreads>);
 };
 
 // Of a warpgroup's 64 rows, a thread has two: lane / 4 and 8 more of its warp's 16.
@@ -151,7 +156,8 @@ struct HopperPiece {
 template <class T>
 __device__ __forceinline__ void fetch_tiles(const AttentionView& view, const HopperPiece& piece,
                                             const TensorMap& key_map, const TensorMap& value_map,
-                                            int n_atoms, const HopperShared<T>& shared) {
+                                            int n_atoms, const HopperShared<T>& shared,
+                                            StageRing<T>& ring) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpSize;
   const int32_t* table = view.block_table + view.block_start[piece.tile.sequence];
   const auto atom_of_page = [&](int t) {
@@ -160,7 +166,6 @@ __device__ __forceinline__ void fetch_tiles(const AttentionView& view, const Hop
     const int page = table[first_key / kPageSize];
     return (page * view.n_kv_heads + piece.tile.kv_head) * kPageAtoms;
   };
-  StageRing<T> ring;
   int atom = atom_of_page(0);
   for (int t = 0; t < piece.n_tiles; ++t) {
     const int next_atom = atom_of_page(t + 1);
@@ -183,6 +188,16 @@ __device__ __forceinline__ void fetch_tiles(const AttentionView& view, const Hop
   }
 }
 
+// Where a row of the tile begins in q and in the result.
+template <class T>
+__device__ __forceinline__ int64_t offset_of_row(const AttentionView& view, const RowTile& tile,
+                                                 int row) {
+  const int packed = tile.first_row + row;
+  const int64_t token = tile.first_token + packed / view.group;
+  const int head = tile.kv_head * view.group + packed % view.group;
+  return (token * view.n_heads + head) * T::kHeadDim;
+}
+
 // Rows [first_row, first_row + n) of q by n_threads threads, zero behind the tile's rows. Its
 // readers come behind a barrier.
 template <class T>
@@ -194,11 +209,8 @@ __device__ __forceinline__ void copy_rows_of_q(const AttentionView& view, const 
     const int row = first_row + i / kPieces;
     const int piece = i % kPieces;
     const bool is_read = row < tile.n_rows;
-    const int packed = tile.first_row + (is_read ? row : 0);
-    const int64_t token = tile.first_token + packed / view.group;
-    const int head = tile.kv_head * view.group + packed % view.group;
-    const bf16* q = view.q + (token * view.n_heads + head) * T::kHeadDim + 8 * piece;
-    async_copy16(query + piece / 8 * T::kQueryChunkBytes + swizzled_place(row, piece % 8), q,
+    async_copy16(query + piece / 8 * T::kQueryChunkBytes + swizzled_place(row, piece % 8),
+                 view.q + offset_of_row<T>(view, tile, is_read ? row : 0) + 8 * piece,
                  is_read ? 16 : 0);
   }
   async_commit();
