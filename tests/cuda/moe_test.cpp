@@ -317,10 +317,23 @@ TEST_CASE("CUDA moe_ffn gives a token the same bits whatever else is in the call
   CHECK(experts.run(0).empty());
 }
 
+TEST_CASE("CUDA moe_ffn of many tokens gives a token the same bits on each path", "[cuda]") {
+  for (const CudaPath path : cuda_paths()) {
+    INFO(name_of(path));
+    const auto backend = make_cuda_backend({.cuda_path = path});
+    const Experts experts(*backend, {"", 150, 72, 24, 4, 2});
+    const auto all = experts.run(150);
+    require_same_bits(experts.run(100), {all.begin(), all.begin() + 100 * 72});
+  }
+}
+
 TEST_CASE("CUDA moe_ffn keeps NaN and infinity in their own rows", "[cuda]") {
-  const auto backend = make_cuda_backend({});
-  for (const int64_t n : {8, 30}) {
-    INFO(n << " tokens");
+  for (const auto& [n, path] : {std::pair{8, CudaPath::portable},
+                                {30, CudaPath::portable},
+                                {140, CudaPath::portable},
+                                {140, cuda_paths().back()}}) {
+    INFO(n << " tokens, " << name_of(path));
+    const auto backend = make_cuda_backend({.cuda_path = path});
     Experts experts(*backend, {"", n, 40, 16, 4, 2});
     const auto clean = experts.run(n);
     experts.x[2 * 40 + 1] = std::numeric_limits<float>::quiet_NaN();
