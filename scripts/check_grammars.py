@@ -170,8 +170,21 @@ class Maker:
         return made
 
 
+# JSON Schema's patterns are ECMAScript's; what they call a space is not what Python does (U+001C).
+NO_SPACE = ("[^\\t-\\r \\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff]")
+
+
+def for_judge(schema):
+    """The schema with such patterns in Python's words."""
+    if isinstance(schema, dict):
+        return {k: v.replace("\\S", NO_SPACE) if k == "pattern" and isinstance(v, str) else for_judge(v)
+                for k, v in schema.items()}
+    return [for_judge(v) for v in schema] if isinstance(schema, list) else schema
+
+
 def fault(schema, answer):
     """What is wrong with the answer; None for nothing."""
+    schema = for_judge(schema)
     if "text" not in answer:
         return str(answer)
     try:

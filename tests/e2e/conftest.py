@@ -28,11 +28,11 @@ def model_folder():
 class Server:
     """One `lapidary serve` process."""
 
-    def __init__(self, *flags, binary=None):
+    def __init__(self, *flags, binary=None, folder=None):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LAPIDARY_")}
         self.process = subprocess.Popen(
-            [binary or os.environ["LAPIDARY_BINARY"], "serve", str(model_folder()), "--port", "0",
-             "--served-model-name", MODEL_NAME, "--max-model-len", "2048", *flags],
+            [binary or os.environ["LAPIDARY_BINARY"], "serve", str(folder or model_folder()),
+             "--port", "0", "--served-model-name", MODEL_NAME, "--max-model-len", "2048", *flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         self.lines = []
         self.started = threading.Event()
@@ -114,3 +114,14 @@ def start_server():
     yield start
     for one in servers:
         one.stop()
+
+
+@pytest.fixture(scope="session")
+def scripted_url():
+    """A server whose engine says what it is told (tests/server/scripted_server.cpp)."""
+    binary = os.environ.get("LAPIDARY_SCRIPTED_SERVER")
+    if not binary:
+        pytest.skip("LAPIDARY_SCRIPTED_SERVER is not set")
+    with subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        yield server.stdout.readline().strip()
+        server.stdin.close()
