@@ -114,7 +114,7 @@ void set_thinking(Json& chat, bool enabled) {
   if (kwargs.is_object()) kwargs["enable_thinking"] = enabled;  // else refused later
 }
 
-void translate_thinking(Json& chat, FieldOrigins& origins) {
+void translate_thinking(Json& chat, int max_model_len, FieldOrigins& origins) {
   const Json thinking = take(chat, "thinking");
   if (thinking.is_null()) return;
   check_object(thinking, "thinking");
@@ -132,7 +132,7 @@ void translate_thinking(Json& chat, FieldOrigins& origins) {
     throw api_error::invalid_value(fields.path("budget_tokens"),
                                    "it must be less than 'max_tokens'.");
   }
-  chat["thinking_token_budget"] = *budget;
+  chat["thinking_token_budget"] = std::min<int64_t>(*budget, max_model_len);
   origins.add("thinking_token_budget", "thinking.budget_tokens");
 }
 
@@ -203,7 +203,7 @@ AnthropicRequest translate_anthropic(Json body, int max_model_len, bool counts) 
   translate_messages(chat, origins);
   translate_tools(chat, origins);
   translate_tool_choice(chat, origins);
-  translate_thinking(chat, origins);
+  translate_thinking(chat, max_model_len, origins);
   translate_output(chat, origins);
   translate_metadata(chat, origins);
   check_context_management(chat);

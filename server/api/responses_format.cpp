@@ -77,9 +77,7 @@ void ResponsesFormat::append_opening(std::string& out, const char* status) const
 
 void ResponsesFormat::append_begun(std::string& out) const {
   append_opening(out, "in_progress");
-  out +=
-      ",\"completed_at\":null,\"error\":null,\"incomplete_details\":null,\"output\":[],"
-      "\"usage\":null}";
+  out += ",\"completed_at\":null,\"error\":null,\"incomplete_details\":null,\"output\":[]}";
 }
 
 void ResponsesFormat::append_ended(std::string& out, const std::vector<AnswerBlock>& blocks,

@@ -393,8 +393,10 @@ class HttpServer::Listener : public httplib::Server {
                              }
                              return values;
                            }};
+    // The route first: it says in which form any error is told.
+    const std::optional<ApiError> no_route = find_route(request, response);
     std::optional<ApiError> error = policy_.check(head);
-    if (!error) error = find_route(request, response);
+    if (!error) error = no_route;
     // A body that nobody is going to read must not be taken for the next request.
     const bool has_body =
         request.has_header("Content-Length") || request.has_header("Transfer-Encoding");

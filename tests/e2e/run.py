@@ -9,6 +9,7 @@ import sys
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 try:
+    import anthropic  # noqa: F401
     import httpx  # noqa: F401
     import openai  # noqa: F401
     import pytest

@@ -1,20 +1,23 @@
 // Request bodies, from bytes to the engine's Request: the JSON pre-scan, the parser, every check of
-// both completion endpoints and of /tokenize. The first byte picks the endpoint. Whatever comes in,
-// only an ApiError with a client's status may come out, and its body must be JSON; what is accepted
-// must be what the engine requires.
+// both completion endpoints, of the other front doors and of /tokenize. The first byte, a digit,
+// picks the endpoint. Whatever comes in, only an ApiError with a client's status may come out, and
+// its body must be JSON; what is accepted must be what the engine requires.
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
 #include "kernels/check.h"
+#include "server/api/anthropic.h"
 #include "server/api/api_error.h"
 #include "server/api/chat_completions.h"
 #include "server/api/completions.h"
+#include "server/api/responses.h"
 #include "server/api/tokenize.h"
 
 namespace lapidary {
@@ -69,14 +72,17 @@ struct World {
 void run(uint8_t which, std::string body) {
   static const World world;
   using Endpoint = HttpResponse (*)(const HttpRequest&, const Service&);
-  constexpr Endpoint kEndpoints[] = {handle_chat_completions, handle_completions, handle_tokenize,
-                                     handle_detokenize};
+  constexpr Endpoint kEndpoints[] = {
+      handle_chat_completions, handle_completions,        handle_tokenize,       handle_detokenize,
+      handle_responses,        handle_anthropic_messages, handle_anthropic_count};
   HttpRequest request;
   request.id = "fuzz";
   request.body = std::move(body);
   std::string answer;
   try {
-    answer = kEndpoints[which % 4](request, world.service).body;
+    answer = kEndpoints[static_cast<uint8_t>(which - '0') % std::size(kEndpoints)](request,
+                                                                                   world.service)
+                 .body;
   } catch (const ApiError& error) {
     CHECK(error.status == 400 || error.status == 404 || error.code == "engine_overloaded");
     answer = error.body();

@@ -9,6 +9,7 @@
 #include "server/api/json_prefix.h"
 #include "tests/catch.h"
 #include "tests/server/front_doors.h"
+#include "tests/server/running_server.h"
 
 namespace lapidary {
 namespace {
@@ -117,7 +118,8 @@ TEST_CASE("the prompt of a message is that of the same chat, and counted alike",
   call(handle_anthropic_messages, world, body);
   const Request message = world.engine.last_request();
   Json chat = chat_request();
-  chat["messages"].insert(chat["messages"].begin(), {{"role", "system"}, {"content", "Be kind."}});
+  const Json system = {{"role", "system"}, {"content", "Be kind."}};
+  chat["messages"].insert(chat["messages"].begin(), system);
   call(handle_chat_completions, world, chat);
   CHECK(world.engine.last_request().tokens == message.tokens);
 
@@ -285,6 +287,44 @@ TEST_CASE("errors take Anthropic's form and statuses", "[server]") {
   CHECK(type_of(api_error::overloaded()) == "overloaded_error");
   CHECK(api_error::overloaded().anthropic_status() == 529);
   CHECK(api_error::internal().anthropic_status() == 500);
+}
+
+TEST_CASE("whatever goes wrong below /v1/messages is told in Anthropic's form", "[server]") {
+  RunningServer server;
+  const auto answer = [&](const std::string& head, const std::string& body) {
+    RawClient client(server.port);
+    client.send(head + " HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: mine\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body);
+    return client.read();
+  };
+  struct Row {
+    const char* head;
+    std::string body;
+    int status;
+    const char* type;
+  };
+  const Row rows[] = {
+      {"POST /v1/messages", "{", 400, "invalid_request_error"},
+      {"POST /v1/messages?beta=true", request(R"({"model":"x"})").dump(), 404, "not_found_error"},
+      {"POST /v1/messages/count_tokens", "{}", 400, "invalid_request_error"},
+      {"GET /v1/messages", "", 405, "invalid_request_error"},
+      {"POST /v1/messages", std::string(2 << 20, ' '), 413, "request_too_large"},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.head, row.status);
+    const RawAnswer told = answer(row.head, row.body);
+    CHECK(told.status == row.status);
+    CHECK(told.header("request-id") == "mine");
+    const Json body = Json::parse(told.body);
+    CHECK(body["type"] == "error");
+    CHECK(body["error"]["type"] == row.type);
+    CHECK(body["request_id"] == "mine");
+  }
+  server.world.engine.refuse_with(Refusal::queue_full);
+  const RawAnswer full = answer("POST /v1/messages", request().dump());
+  CHECK(full.status == 529);
+  CHECK(full.header("retry-after") == "1");
+  CHECK(answer("POST /v1/responses", R"({"model":"tiny","input":"x"})").status == 503);
 }
 
 TEST_CASE("what a message cannot have is refused by its own name", "[server]") {

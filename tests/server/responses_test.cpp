@@ -167,7 +167,8 @@ TEST_CASE("the prompt of a response is that of the same chat", "[server]") {
   call(handle_responses, world, request(R"({"instructions":"Be kind."})"));
   const Request response = world.engine.last_request();
   Json chat = chat_request();
-  chat["messages"].insert(chat["messages"].begin(), {{"role", "system"}, {"content", "Be kind."}});
+  const Json system = {{"role", "system"}, {"content", "Be kind."}};
+  chat["messages"].insert(chat["messages"].begin(), system);
   call(handle_chat_completions, world, chat);
   CHECK(world.engine.last_request().tokens == response.tokens);
 }
@@ -270,7 +271,7 @@ TEST_CASE("thoughts stream as reasoning, or in place of the summary that was ask
   CHECK(types[2] == "response.output_item.added");
   CHECK(types[3] == "response.content_part.added");
   CHECK(types[4] == "response.reasoning_text.delta");
-  const Json& output = Fold(events).response["output"];
+  const Json output = Fold(events).response["output"];
   CHECK(output[0]["type"] == "reasoning");
   CHECK(output[0]["summary"].empty());
   CHECK(output[1]["type"] == "function_call");
@@ -279,7 +280,7 @@ TEST_CASE("thoughts stream as reasoning, or in place of the summary that was ask
   const std::vector<Json> summed = call_events(handle_responses, world, asks);
   CHECK(types_of(summed)[3] == "response.reasoning_summary_part.added");
   CHECK(types_of(summed)[4] == "response.reasoning_summary_text.delta");
-  const Json& item = Fold(summed).response["output"][0];
+  const Json item = Fold(summed).response["output"][0];
   CHECK(item["summary"].dump() == R"([{"text":"plan","type":"summary_text"}])");
   CHECK(!item.contains("content"));
 }
@@ -416,7 +417,7 @@ TEST_CASE("what a response cannot have is refused by its own name", "[server]") 
           "name":"x"}]},"tools":[{"type":"function","name":"f"}]})",
        "invalid_value", "tool_choice.tools[0].name"},
       {R"({"text":7})", "invalid_type", "text"},
-      {R"({"text":{"format":{"type":"xml"}}})", "invalid_value", "text.format.type"},
+      {R"({"text":{"format":{"type":"xml"}}})", "unsupported_value", "text.format.type"},
       {R"({"text":{"verbosity":"none"}})", "invalid_value", "text.verbosity"},
       {R"({"reasoning":7})", "invalid_type", "reasoning"},
       {R"({"reasoning":{"summary":"long"}})", "invalid_value", "reasoning.summary"},
