@@ -126,6 +126,24 @@ bool shared_bytes(size_t asked, size_t used) {
   return true;
 }
 
+constexpr size_t kKiB = 1024;
+
+__global__ void both_kernel(float* out) {
+  constexpr int kFixed = 8 * kKiB / sizeof(float);
+  __shared__ float fixed[kFixed];
+  DYNAMIC_SHARED(float, shared);
+  fixed[threadIdx.x] = fixed[kFixed - 1 - threadIdx.x] = 1.0F;
+  shared[threadIdx.x] = 1.0F;
+  __syncthreads();
+  out[threadIdx.x] = fixed[kThreads - 1 - threadIdx.x] + shared[threadIdx.x];
+}
+
+bool static_and_dynamic(bool too_much) {
+  Counted<float> out(kThreads);
+  launch(both_kernel, {1, kThreads, (too_much ? 41 : 40) * kKiB}, out.data);
+  return out.host() == std::vector<float>(kThreads, 2.0F);
+}
+
 // --- warps ---
 
 enum class Sum { right, lane_left_out, lane_gone, unnamed_source, no_syncwarp };
@@ -330,7 +348,6 @@ bool captured(bool waits) {
 }  // namespace
 
 std::vector<PlantedBug> planted_bugs() {
-  constexpr size_t kKiB = 1024;
   using enum Needs;
   const auto of = [](auto function, auto right, auto bug) {
     return [=](bool planted) { return function(planted ? bug : right); };
@@ -350,6 +367,8 @@ std::vector<PlantedBug> planted_bugs() {
        [](bool planted) { return shared_bytes(0, (planted ? 49 : 48) * kKiB); }},
       {"more shared memory than a block can have", nothing,
        [](bool planted) { return shared_bytes((planted ? 228 : 227) * kKiB, 227 * kKiB); }},
+      {"static and dynamic shared memory are too much together", nothing,
+       of(static_and_dynamic, false, true)},
       {"a lane leaves out one shuffle", nothing, of(sum, Sum::right, Sum::lane_left_out)},
       {"a shuffle's mask names a lane that has exited", nothing,
        of(sum, Sum::right, Sum::lane_gone)},

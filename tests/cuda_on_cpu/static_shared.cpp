@@ -65,11 +65,14 @@ UNCHECKED void copy(std::span<volatile char> to, const volatile char* from) {
 UNCHECKED void poison(std::span<volatile char> bytes) {
   for (volatile char& byte : bytes) byte = static_cast<char>(0xff);
 }
-UNCHECKED bool is_poisoned(std::span<const volatile char> bytes) {
-  for (const volatile char& byte : bytes) {
-    if (byte != static_cast<char>(0xff)) return false;
-  }
-  return true;
+// From the first byte that is no poison to the last one.
+UNCHECKED size_t written(std::span<const volatile char> bytes) {
+  const auto is_poison = [&](size_t i) { return bytes[i] == static_cast<char>(0xff); };
+  size_t first = 0;
+  size_t end = bytes.size();
+  while (first < end && is_poison(first)) ++first;
+  while (first < end && is_poison(end - 1)) --end;
+  return end - first;
 }
 #undef UNCHECKED
 
@@ -82,7 +85,7 @@ void poison_static_shared() {
 size_t static_shared_used() {
   size_t used = 0;
   for (const std::span<char> bytes : static_shared()) {
-    if (!is_poisoned({bytes.data(), bytes.size()})) used += bytes.size();
+    used += written({bytes.data(), bytes.size()});
   }
   return used;
 }

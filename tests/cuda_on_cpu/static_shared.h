@@ -12,7 +12,8 @@ namespace cuda_on_cpu {
 const std::vector<std::span<char>>& static_shared();
 
 void poison_static_shared();
-// Bytes of the variables that hold something else by now: those of the kernel that ran since.
+// Bytes of them that the kernel which ran since uses, at least: from the first written one to the
+// last of each section, which variables of several files may share.
 size_t static_shared_used();
 
 // Of all of them, to be put back later.

@@ -92,8 +92,7 @@ TEST_CASE("a GPU's share counts weights and workspaces, and what others hold is 
   CHECK(kv_budget(ServeConfig{}, 6 * kGiB) == 3 * kGiB);  // the host's
 }
 
-TEST_CASE("26B-A4B in bfloat16 starts on a GPU of 64 GiB, with three contexts of 256K",
-          "[server]") {
+TEST_CASE("26B-A4B in bfloat16 starts on a GPU of 64 GiB, with a context of 256K", "[server]") {
   const ModelConfig model = ModelConfig::load(published("26B-A4B"));
   const ServeConfig config;
   StartPlan plan = planned_start(config, model, true, 1);
