@@ -103,7 +103,7 @@ def bad_requests(model):
     for field, value in [("n", 0), ("n", 99), ("temperature", 3), ("messages", []),
                          ("messages", "x"), ("stop", ""), ("logit_bias", {"x": 1}),
                          ("max_tokens", 10**9), ("tools", [{"type": "function"}]),
-                         ("response_format", {"type": "json_object"}), ("model", None)]:
+                         ("response_format", {"type": "json_schema"}), ("model", None)]:
         yield "/v1/chat/completions", {**good, field: value}
     yield "/v1/completions", {"model": model}
     yield "/v1/completions", {"model": model, "prompt": "x", "logprobs": 99}

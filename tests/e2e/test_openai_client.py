@@ -190,9 +190,9 @@ def test_errors_become_the_clients_exceptions(client, server):
     with pytest.raises(openai.BadRequestError) as long:
         create(model=MODEL_NAME, messages=[{"role": "user", "content": "gem " * 5000}])
     assert long.value.code == "context_length_exceeded"
-    with pytest.raises(openai.BadRequestError) as tools:
-        create(model=MODEL_NAME, messages=HELLO, response_format={"type": "json_object"})
-    assert tools.value.param == "response_format"
+    with pytest.raises(openai.BadRequestError) as other:
+        create(model=MODEL_NAME, messages=HELLO, modalities=["text", "audio"])
+    assert other.value.param == "modalities"
     with pytest.raises(openai.APIStatusError) as large:
         create(model=MODEL_NAME, messages=[{"role": "user", "content": "x" * 5_000_000}])
     assert large.value.status_code == 413
