@@ -241,22 +241,30 @@ void bench_attention_case(Bench& bench, const AttentionCase& c) {
   while (static_cast<int>(caches.size()) < bench.copies_of(kv_bytes)) {
     caches.push_back(paged(bench, c.n_seqs, c.n_queries, c.n_keys, kv_heads, k_width, dim, c.kv));
   }
-  bench.row(name, cost, static_cast<int>(caches.size()), [&](int i) {
-    const Paged& p = caches[i];
-    bench.backend().attention({.q = q,
-                               .k_pages = p.k,
-                               .v_pages = p.v,
-                               .positions = p.positions,
-                               .query_start = p.query_start,
-                               .block_start = p.block_start,
-                               .block_table = p.block_table,
-                               .n_heads = s.n_heads,
-                               .n_kv_heads = kv_heads,
-                               .head_dim = dim,
-                               .window = window,
-                               .max_keys = static_cast<int>(c.n_keys),
-                               .out = out});
-  });
+  const auto run = [&](Backend& backend, const std::string& row) {
+    bench.row(backend, row, cost, static_cast<int>(caches.size()), [&](int i) {
+      const Paged& p = caches[i];
+      backend.attention({.q = q,
+                         .k_pages = p.k,
+                         .v_pages = p.v,
+                         .positions = p.positions,
+                         .query_start = p.query_start,
+                         .block_start = p.block_start,
+                         .block_table = p.block_table,
+                         .n_heads = s.n_heads,
+                         .n_kv_heads = kv_heads,
+                         .head_dim = dim,
+                         .window = window,
+                         .max_keys = static_cast<int>(c.n_keys),
+                         .out = out});
+    });
+  };
+  run(bench.backend(), name);
+  constexpr int64_t kFewQueries = 64;  // of a sequence: up to here Hopper has no kernel of its own
+  if (bench.hopper() != nullptr && c.kv == DType::bf16 && dim >= 256 &&
+      c.n_queries > kFewQueries + 1) {
+    run(*bench.hopper(), name + ", hopper");
+  }
 }
 
 void bench_attention(Bench& bench) {
