@@ -2,6 +2,8 @@
 // that are thrown; later ones end the process (CUDA_CHECK). Any thread.
 #pragma once
 
+#include <string>
+
 #include "kernels/cuda/launch.h"
 
 namespace lapidary::cuda {
