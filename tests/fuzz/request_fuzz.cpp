@@ -3,15 +3,19 @@
 // picks the endpoint. Whatever comes in, only an ApiError with a client's status may come out, and
 // its body must be JSON; what is accepted must be what the engine requires.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "engine/answer_guide.h"
 #include "kernels/check.h"
 #include "server/api/anthropic.h"
 #include "server/api/api_error.h"
@@ -47,6 +51,15 @@ struct World {
     return options;
   }
 
+  // A constrained answer has a first token.
+  void check_rules(const std::shared_ptr<const AnswerRules>& rules) const {
+    const AnswerGuide guide(rules);
+    if (!guide.needs_mask()) return;
+    std::vector<uint32_t> mask((static_cast<size_t>(config.vocab) + 31) / 32);
+    guide.allow(mask);
+    CHECK(std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; }));
+  }
+
   // REQUIRES of Engine::submit and of the sampler.
   void check(const Request& r) const {
     const auto in_vocabulary = [this](int32_t id) { return id >= 0 && id < config.vocab; };
@@ -66,6 +79,7 @@ struct World {
     CHECK(r.sampling.n_logprobs >= -1 && r.sampling.n_logprobs <= 20);
     CHECK(r.sampling.repetition_penalty > 0);
     CHECK(r.sampling.min_tokens >= 0 && r.sampling.min_tokens <= 512);
+    if (r.rules) check_rules(r.rules);
   }
 };
 

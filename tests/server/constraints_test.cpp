@@ -3,6 +3,7 @@
 #include "server/api/constraints.h"
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/grammar/matcher.h"
@@ -298,6 +299,20 @@ TEST_CASE("the cache of grammars forgets the least recently used", "[server][gra
   REQUIRE(counts.entries > 2);
   ask(1);
   REQUIRE(cache.counts().compiled == 301);
+}
+
+TEST_CASE("many threads that ask for the same have it compiled once", "[server][grammar]") {
+  ApiWorld world;
+  GrammarCache cache(world.service.vocabulary);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&cache, i] {
+      for (int k = 0; k < 50; ++k) cache.choice({"choice " + std::to_string((i + k) % 10)});
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  REQUIRE(cache.counts().compiled == 10);
+  REQUIRE(cache.counts().entries == 10);
 }
 
 TEST_CASE("an answer that its grammar cannot carry on is an error of the server", "[server]") {
