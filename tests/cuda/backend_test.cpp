@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <new>
 
-#include "tests/catch.h"
 #include "tests/cuda/device_data.h"
 #include "tests/cuda/schedules.h"
+#include "tests/catch.h"
 
 namespace lapidary {
 namespace {
