@@ -235,8 +235,10 @@ __device__ __forceinline__ void store_rows(const AttentionView& view, const RowT
        i += kWarpgroupSize) {
     const int row = first_row + i / kPieces;
     const int piece = i % kPieces;
-    store16(view.out + offset_of_row<T>(view, tile, row) + first_dim + 8 * piece,
-            load16(here + piece / 8 * T::kQueryChunkBytes + swizzled_place(row, piece % 8)));
+    const auto* from = reinterpret_cast<const float4*>(here + piece / 8 * T::kQueryChunkBytes +
+                                                       swizzled_place(row, piece % 8));
+    bf16* to = view.out + offset_of_row<T>(view, tile, row) + first_dim + 8 * piece;
+    *reinterpret_cast<float4*>(to) = *from;
   }
 }
 
