@@ -1,14 +1,10 @@
 // attention of the CUDA backend against the plain twin.
-#include "tests/reference/attention.h"
-
-#include "tests/cuda/paged_batch.h"
-#include "tests/ends.h"
+#include "tests/cuda/expected_attention.h"
 #include "tests/cuda/schedules.h"
+#include "tests/ends.h"
 
 namespace lapidary {
 namespace {
-
-constexpr double kWeightRounding = 1.0 / 256;  // weights become bf16
 
 // V stored once with this many angles, by head_dim and type of the pages; 0: cannot be. Turned dims
 // that fill steps of 16, and that do not.
@@ -26,27 +22,6 @@ int angles_of(int head_dim, DType dtype) {
     default:
       return 0;
   }
-}
-
-std::vector<reference::Bounded> expected_of(const PagedBatch& batch) {
-  const cases::Attention& c = batch.shape;
-  std::vector<reference::Bounded> out;
-  for (int s = 0; s < batch.n_seqs(); ++s) {
-    for (int t = batch.query_start[s]; t < batch.query_start[s + 1]; ++t) {
-      for (int head = 0; head < c.n_heads; ++head) {
-        const int kv_head = head / (c.n_heads / c.n_kv_heads);
-        const auto row =
-            reference::attend(batch.q.data() + (int64_t{t} * c.n_heads + head) * c.head_dim, false,
-                              batch.keys[s][kv_head], batch.values[s][kv_head], batch.positions[t],
-                              c.window, kWeightRounding, batch.last_visible[t]);
-        for (reference::Bounded x : row) {
-          x.error += (std::fabs(x.value) + x.error) / 256;
-          out.push_back(x);
-        }
-      }
-    }
-  }
-  return out;
 }
 
 void check(Backend& backend, const cases::Attention& c, DType dtype, int n_angles) {
@@ -140,8 +115,8 @@ TEST_CASE("CUDA attention equals its plain twin on a device with 99 KiB of share
 TEST_CASE("CUDA attention stops at a chunk that cuts a span", "[cuda]") {
   const auto backend = make_cuda_backend({});
   for (const int n_tokens : {40, 3}) {
-    PagedBatch batch = paged_batch(
-        *backend, {"cut", 4, 2, 16, 30, {{5, n_tokens, {{6, 7}}}}}, DType::bf16, 0, 1);
+    PagedBatch batch =
+        paged_batch(*backend, {"cut", 4, 2, 16, 30, {{5, n_tokens, {{6, 7}}}}}, DType::bf16, 0, 1);
     const auto run = [&] {
       const PagedBatch::Call call = batch.call(*backend, 0, 1);
       backend->attention(call.args);
