@@ -65,48 +65,46 @@ std::span<const int32_t> AnswerGuide::ends() const {
   return grammar->vocabulary().stops();
 }
 
-void AnswerGuide::accept(int32_t token) {
+bool AnswerGuide::accept(int32_t token) {
   switch (place_) {
     case Place::kThought:
-      accept_in_thought(token);
-      return;
+      return accept_in_thought(token);
     case Place::kBefore:
       if (may_open_thought() && token == rules_->thought_open) {
         place_ = Place::kThought;
         has_thought_ = true;
-        return;
+        return true;
       }
       if (calls_at(token)) return begin(rules_->calls, token);
       place_ = Place::kGrammar;
-      CHECK(matcher_->accept(token));
-      return;
+      return matcher_->accept(token);
     case Place::kText:
       if (rules_->thought_open >= 0 && token == rules_->thought_open) place_ = Place::kThought;
-      if (calls_at(token)) begin(rules_->calls, token);
-      return;
+      return !calls_at(token) || begin(rules_->calls, token);
     case Place::kGrammar:
-      CHECK(matcher_->accept(token));
-      return;
+      break;
   }
+  return matcher_->accept(token);
 }
 
-void AnswerGuide::begin(const std::shared_ptr<const Grammar>& grammar, int32_t first) {
+bool AnswerGuide::begin(const std::shared_ptr<const Grammar>& grammar, int32_t first) {
   matcher_.emplace(grammar);
   place_ = Place::kGrammar;
-  CHECK(matcher_->accept(first));
+  return matcher_->accept(first);
 }
 
-void AnswerGuide::accept_in_thought(int32_t token) {
+bool AnswerGuide::accept_in_thought(int32_t token) {
   if (token == rules_->thought_close) {
     place_ = rules_->answer ? Place::kBefore : Place::kText;
     n_ending_ = 0;
-    return;
+    return true;
   }
   // A call ends a thought that nothing constrained is to follow.
   if (!rules_->answer && calls_at(token)) return begin(rules_->calls, token);
   if (!has_budget()) ++n_ending_;
   ++n_thought_;
   last_ = token;
+  return true;
 }
 
 }  // namespace lapidary

@@ -34,8 +34,9 @@ class AnswerGuide {
   std::span<const int32_t> ends() const;
   bool avoids_end() const { return rules_->avoids_end; }
 
-  // The token that was drawn. REQUIRES: one that might come.
-  void accept(int32_t token);
+  // The token that was drawn, one that allow() had set. False: the answer cannot go on, as what
+  // would have taken it fell to the limits of a grammar's stacks; not to be used any more.
+  [[nodiscard]] bool accept(int32_t token);
   // The grammar has ended and with it the answer.
   bool is_ended() const { return matcher_ && matcher_->is_ended(); }
 
@@ -53,8 +54,8 @@ class AnswerGuide {
   bool may_open_thought() const { return rules_->may_think && !has_thought_ && has_budget(); }
   bool calls_at(int32_t token) const { return rules_->calls && token == rules_->call_open; }
   int32_t forced_ending() const;
-  void begin(const std::shared_ptr<const Grammar>& grammar, int32_t first);
-  void accept_in_thought(int32_t token);
+  bool begin(const std::shared_ptr<const Grammar>& grammar, int32_t first);
+  bool accept_in_thought(int32_t token);
 
   std::shared_ptr<const AnswerRules> rules_;
   Place place_;

@@ -248,9 +248,12 @@ void EngineLoop::accept_score(Sequence& s, Sampled scored) {
 
 void EngineLoop::accept_draw(Sequence& s, Sampled drawn) {
   const Request& request = *s.request;
+  if (s.guide && !s.guide->accept(drawn.token)) {
+    publish(s, {.choice = s.choice, .finish = FinishReason::failed});
+    return;
+  }
   s.tokens.push_back(drawn.token);
   if (needs_counts(request.sampling)) s.counts.add_output(drawn.token);
-  if (s.guide) s.guide->accept(drawn.token);
   ++counters_.generated_tokens;
 
   FinishReason finish = FinishReason::none;

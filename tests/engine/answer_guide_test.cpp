@@ -85,12 +85,12 @@ TEST_CASE("an answer is constrained from its first token, and ends where its gra
   rules.answer = grammar(R"(root ::= "a" "b"?)");
   AnswerGuide guide = guide_of(rules);
   REQUIRE(drawable(guide) == Ids{kA});
-  guide.accept(kA);
+  REQUIRE(guide.accept(kA));
   REQUIRE(drawable(guide) == Ids{kB, kStop});
   AnswerGuide fork = guide;
-  guide.accept(kB);
+  REQUIRE(guide.accept(kB));
   REQUIRE(drawable(guide) == Ids{kStop});
-  guide.accept(kStop);
+  REQUIRE(guide.accept(kStop));
   REQUIRE(guide.is_ended());
   REQUIRE_FALSE(fork.is_ended());
   REQUIRE(drawable(fork) == Ids{kB, kStop});
@@ -106,9 +106,9 @@ TEST_CASE("min_tokens and ignore_eos hold an end back only while the grammar goe
     request.stop_ids = {kStop};
     if (by_length) request.sampling.min_tokens = 10;
     AnswerGuide guide = guide_of(rules);
-    guide.accept(kA);
+    REQUIRE(guide.accept(kA));
     REQUIRE(drawable(guide, request) == Ids{kB});
-    guide.accept(kB);
+    REQUIRE(guide.accept(kB));
     REQUIRE(drawable(guide, request) == Ids{kStop});
   }
 }
@@ -122,7 +122,7 @@ TEST_CASE("a client's stop tokens and suppressed ones give way to a grammar as f
   request.sampling.min_tokens = 10;
   AnswerGuide guide = guide_of(rules);
   REQUIRE(drawable(guide, request) == Ids{kA});  // the only one
-  guide.accept(kA);
+  REQUIRE(guide.accept(kA));
   REQUIRE(drawable(guide, request) == Ids{kC});
   // What is never sampled is never sampled: the answer cannot go on.
   request.sampling.suppress_tokens = {kB, kC};
@@ -133,15 +133,15 @@ TEST_CASE("a thought goes before a constrained answer, once, and no token can br
           "[engine][grammar]") {
   AnswerGuide guide = guide_of(thinking_rules(R"(root ::= "a")"));
   REQUIRE(drawable(guide) == Ids{kA, kOpen});
-  guide.accept(kOpen);
+  REQUIRE(guide.accept(kOpen));
   Ids expected;
   for (int32_t id = 0; id < kVocab; ++id) {
     if (id < kCall || id == kClose || id > kStop) expected.push_back(id);
   }
   REQUIRE(drawable(guide) == expected);
-  for (const int32_t id : {kC, kB, kLine}) guide.accept(id);
+  for (const int32_t id : {kC, kB, kLine}) REQUIRE(guide.accept(id));
   REQUIRE(drawable(guide) == expected);
-  guide.accept(kClose);
+  REQUIRE(guide.accept(kClose));
   REQUIRE(drawable(guide) == Ids{kA});
 }
 
@@ -151,8 +151,8 @@ TEST_CASE("a prompt that ends in a thought seeds it; without thinking none may b
   rules.starts_in_thought = true;
   AnswerGuide guide = guide_of(rules);
   REQUIRE(drawable(guide).size() > 30);
-  guide.accept(kB);
-  guide.accept(kClose);
+  REQUIRE(guide.accept(kB));
+  REQUIRE(guide.accept(kClose));
   REQUIRE(drawable(guide) == Ids{kA});
   rules.starts_in_thought = rules.may_think = false;
   REQUIRE(drawable(guide_of(rules)) == Ids{kA});
@@ -164,16 +164,16 @@ TEST_CASE("at its budget a thought is closed, with a new line where it has none"
     AnswerRules rules = thinking_rules(answer);
     rules.thought_budget = 2;
     AnswerGuide guide = guide_of(rules);
-    guide.accept(kOpen);
-    guide.accept(kB);
+    REQUIRE(guide.accept(kOpen));
+    REQUIRE(guide.accept(kB));
     REQUIRE(drawable(guide).size() > 30);
     AnswerGuide with_line = guide;
-    guide.accept(kC);
+    REQUIRE(guide.accept(kC));
     REQUIRE(drawable(guide) == Ids{kLine});
-    guide.accept(kLine);
+    REQUIRE(guide.accept(kLine));
     REQUIRE(drawable(guide) == Ids{kClose});
-    guide.accept(kClose);
-    with_line.accept(kLine);
+    REQUIRE(guide.accept(kClose));
+    REQUIRE(with_line.accept(kLine));
     REQUIRE(drawable(with_line) == Ids{kClose});
     if (answer != nullptr) {
       REQUIRE(drawable(guide) == Ids{kA});
@@ -194,7 +194,7 @@ TEST_CASE("min_tokens does not keep a thought open beyond its budget", "[engine]
   rules.thought_budget = 1;
   rules.starts_in_thought = true;
   AnswerGuide guide = guide_of(rules);
-  guide.accept(kLine);
+  REQUIRE(guide.accept(kLine));
   Request request;
   request.stop_ids = {kClose, kStop};
   request.sampling.min_tokens = 10;
@@ -208,20 +208,20 @@ TEST_CASE("a call in a free text begins its grammar, and nothing comes behind it
   rules.call_open = kCall;
   AnswerGuide guide = guide_of(rules);
   REQUIRE(is_free(drawable(guide)));
-  for (const int32_t id : {kB, kStop, kOther, kC}) guide.accept(id);
+  for (const int32_t id : {kB, kStop, kOther, kC}) REQUIRE(guide.accept(id));
   REQUIRE(is_free(drawable(guide)));
-  guide.accept(kOpen);
+  REQUIRE(guide.accept(kOpen));
   REQUIRE(is_free(drawable(guide)));
   AnswerGuide in_thought = guide;
-  guide.accept(kClose);
+  REQUIRE(guide.accept(kClose));
   for (AnswerGuide* one : {&guide, &in_thought}) {  // a call ends a thought
-    one->accept(kCall);
+    REQUIRE(one->accept(kCall));
     REQUIRE(drawable(*one) == Ids{kA});
-    one->accept(kA);
-    one->accept(kB);
+    REQUIRE(one->accept(kA));
+    REQUIRE(one->accept(kB));
     REQUIRE(drawable(*one) == Ids{kCall, kStop});
-    one->accept(kCall);
-    one->accept(kC);
+    REQUIRE(one->accept(kCall));
+    REQUIRE(one->accept(kC));
     REQUIRE(drawable(*one) == Ids{kStop});
   }
 }
@@ -235,10 +235,43 @@ TEST_CASE("beside an answer of a given form a call may be made instead of it",
   AnswerGuide guide = guide_of(rules);
   REQUIRE(drawable(guide) == Ids{kA, kCall});
   AnswerGuide calling = guide;
-  guide.accept(kA);
+  REQUIRE(guide.accept(kA));
   REQUIRE(drawable(guide) == Ids{kB});  // no longer
-  calling.accept(kCall);
+  REQUIRE(calling.accept(kCall));
   REQUIRE(drawable(calling) == Ids{kC});
+}
+
+TEST_CASE("an answer whose grammar stands in too many places at once is given up, not the process",
+          "[engine][grammar]") {
+  std::vector<GrammarVocabulary::Entry> entries;
+  for (char c = 'a'; c <= 'z'; ++c) entries.push_back({std::string(1, c), false});
+  entries.push_back({"<stop>", true});
+  const GrammarVocabulary letters(entries, {26});
+  // Each "a" doubles the stacks of x; meanwhile v alone counts them, and takes a "t" behind the
+  // last.
+  std::string ebnf =
+      "root ::= x \"m\" | v1 \"n\"\n"
+      "x ::= \"a\" (y \"b\" | z \"c\" | \"d\")\n"
+      "y ::= \"a\" (x \"e\" | w \"g\" | \"d\")\n"
+      "z ::= \"a\" (x \"f\" | w \"h\" | \"d\")\n"
+      "w ::= \"a\" (x \"i\" | y \"j\" | \"d\")\n";
+  const int n = 12;
+  for (int i = 1; i <= n; ++i) {
+    ebnf += "v" + std::to_string(i) + " ::= \"a\" v" + std::to_string(i + 1) +
+            " \"z\" | \"u\" v1 \"z\"\n";
+  }
+  ebnf += "v" + std::to_string(n + 1) + " ::= \"t\" | \"u\" v1 \"z\"\n";
+  AnswerRules rules;
+  rules.answer = Grammar::compile(read_ebnf(ebnf, letters), letters);
+  AnswerGuide guide = guide_of(rules);
+  std::vector<uint32_t> mask(1);
+  bool goes_on = true;
+  for (int i = 0; i < n && goes_on; ++i) goes_on = guide.accept('a' - 'a');
+  if (goes_on) {
+    guide.allow(mask);
+    goes_on = (mask[0] >> ('t' - 'a') & 1U) != 0 && guide.accept('t' - 'a');
+  }
+  REQUIRE_FALSE(goes_on);
 }
 
 }  // namespace lapidary
