@@ -75,21 +75,32 @@ size_t GrammarCache::Entry::bytes() const {
 
 GrammarCache::Answer GrammarCache::get(std::string key,
                                        const std::function<CompiledGrammar()>& compile) {
+  std::unique_lock lock(mutex_);
+  // What somebody else compiles is waited for, not compiled twice.
+  const bool came = changed_.wait_for(lock, kLongestWait, [&] {
+    return by_key_.contains(key) ||
+           (compiling_.size() < kCompilesAtOnce && !compiling_.contains(key));
+  });
   if (Answer known = find(key)) return known;
-  if (!places_.try_acquire_for(kLongestWait)) return std::nullopt;
+  if (!came) return std::nullopt;
   struct Leave {
-    std::counting_semaphore<kCompilesAtOnce>& places;
-    ~Leave() { places.release(); }
-  } const leave{places_};
-  // Somebody may have compiled it meanwhile.
-  if (Answer known = find(key)) return known;
+    GrammarCache& cache;
+    std::unique_lock<std::mutex>& lock;
+    const std::set<std::string>::iterator at;
+    ~Leave() {
+      if (!lock.owns_lock()) lock.lock();
+      cache.compiling_.erase(at);
+      cache.changed_.notify_all();
+    }
+  } const leave{*this, lock, compiling_.insert(key).first};
+  lock.unlock();
   CompiledGrammar made = compile();
+  lock.lock();
   keep({std::move(key), made});
   return made;
 }
 
 GrammarCache::Answer GrammarCache::find(const std::string& key) {
-  const std::lock_guard lock(mutex_);
   const auto at = by_key_.find(key);
   if (at == by_key_.end()) return std::nullopt;
   entries_.splice(entries_.begin(), entries_, at->second);
@@ -99,9 +110,7 @@ GrammarCache::Answer GrammarCache::find(const std::string& key) {
 
 // The masks of a grammar grow while it is used, so all are counted anew.
 void GrammarCache::keep(Entry entry) {
-  const std::lock_guard lock(mutex_);
   ++counts_.compiled;
-  if (by_key_.contains(entry.key)) return;
   entries_.push_front(std::move(entry));
   by_key_.emplace(entries_.front().key, entries_.begin());
   size_t bytes = 0;

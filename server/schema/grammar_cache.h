@@ -4,12 +4,13 @@
 // client can make the server hold and compute is bounded. Any thread.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <mutex>
 #include <optional>
-#include <semaphore>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -41,7 +42,7 @@ class GrammarCache {
   Counts counts() const;
 
   static constexpr size_t kMaxBytes = size_t{256} << 20;
-  static constexpr std::ptrdiff_t kCompilesAtOnce = 2;
+  static constexpr size_t kCompilesAtOnce = 2;
 
  private:
   struct Entry {
@@ -51,13 +52,15 @@ class GrammarCache {
   };
 
   Answer get(std::string key, const std::function<CompiledGrammar()>& compile);
+  // With mutex_ held.
   Answer find(const std::string& key);
   void keep(Entry entry);
 
   const GrammarCompiler compiler_;
   const size_t max_bytes_;
-  std::counting_semaphore<kCompilesAtOnce> places_{kCompilesAtOnce};
-  mutable std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;         // guards all below
+  std::condition_variable changed_;  // compiling_ and by_key_
+  std::set<std::string> compiling_;
   std::list<Entry> entries_;  // the most recently used first
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;
   Counts counts_;
