@@ -37,6 +37,11 @@ class AnswerGuide {
   // The token that was drawn, one that allow() had set. False: the answer cannot go on, as what
   // would have taken it fell to the limits of a grammar's stacks; not to be used any more.
   [[nodiscard]] bool accept(int32_t token);
+  // Something held to a grammar is not over, or is still to come: nothing but the grammar ends it.
+  bool holds_answer() const {
+    if (place_ == Place::kGrammar) return !is_ended();
+    return rules_->answer && place_ != Place::kText;
+  }
   // The grammar has ended and with it the answer.
   bool is_ended() const { return matcher_ && matcher_->is_ended(); }
 

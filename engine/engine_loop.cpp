@@ -258,7 +258,8 @@ void EngineLoop::accept_draw(Sequence& s, Sampled drawn) {
 
   FinishReason finish = FinishReason::none;
   const auto& stops = request.stop_ids;
-  if (std::find(stops.begin(), stops.end(), drawn.token) != stops.end()) {
+  const bool is_held = s.guide && s.guide->holds_answer();
+  if (!is_held && std::find(stops.begin(), stops.end(), drawn.token) != stops.end()) {
     finish = FinishReason::stop;
   } else if (s.guide && s.guide->is_ended()) {
     finish = FinishReason::stop;

@@ -136,7 +136,9 @@ class AnthropicAnswer : public AnswerWriter {
 
   AnthropicStop stop_of(const ChoiceDelta& delta) const {
     if (delta.finish == FinishReason::length) {
-      return {limit_is_context_ ? "model_context_window_exceeded" : "max_tokens", {}};
+      return {limit_is_context_ && !delta.is_repetition ? "model_context_window_exceeded"
+                                                        : "max_tokens",
+              {}};
     }
     const auto& blocks = blocks_.blocks();
     const bool has_calls = std::any_of(blocks.begin(), blocks.end(), [](const AnswerBlock& b) {

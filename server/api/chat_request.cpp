@@ -38,12 +38,14 @@ ChatRequest parse_chat_request(const Fields& body, const Service& service, std::
 std::shared_ptr<Generation> submit_chat(const std::string& request_id, const Service& service,
                                         ChatRequest& chat) {
   const int room = completion_room(chat.params, service, chat.prompt.tokens.size(), "messages");
+  const bool holds_answer = chat.rules && chat.rules->answer;
   auto generation = std::make_shared<Generation>(
       service, AssemblyOptions{.dialect = &service.dialect,
                                .starts_in_thought = chat.prompt.thoughts.starts_in_thought,
                                .hide_thoughts = !chat.prompt.include_reasoning,
                                .tools = chat.prompt.tools,
-                               .is_constrained = chat.rules != nullptr,
+                               .is_constrained = holds_answer || (chat.rules && chat.rules->calls),
+                               .holds_answer = holds_answer,
                                .stop = chat.params.stop,
                                .repetition = chat.params.repetition});
   Request request;

@@ -19,6 +19,8 @@ ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptio
       matcher_(options.stop),
       breaker_(options.repetition),
       hide_thoughts_(options.hide_thoughts),
+      holds_answer_(options.holds_answer),
+      holds_calls_(options.is_constrained),
       keeps_stop_(options.stop.include_in_output) {
   if (options.dialect != nullptr) {
     CallOptions calls = tools_ ? tools_->call_options() : CallOptions{};
@@ -30,13 +32,18 @@ ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptio
 ChoiceDelta ChoiceAssembler::push(const TokenEvent& event) {
   ChoiceDelta delta;
   if (event.token >= 0) add_token(event, delta);
+  const bool is_cut = cuts_what_is_held();
   if (!matcher_.stopped() && (event.finish != FinishReason::none || ended_early())) {
-    OutputDelta rest = flush(event.finish == FinishReason::length);
+    OutputDelta rest = flush(event.finish == FinishReason::length || is_cut);
     if (!hide_thoughts_) delta.reasoning += rest.reasoning;
     delta.content += matcher_.finish(rest.content);
     add_calls(std::move(rest.calls), delta);
   }
-  finish_ = ended_early() ? FinishReason::stop : event.finish;
+  if (is_cut) {
+    finish_ = FinishReason::length;
+  } else {
+    finish_ = ended_early() ? FinishReason::stop : event.finish;
+  }
   delta.finish = finish_;
   delta.stop_string = matcher_.found();
   delta.is_repetition = breaker_.is_broken() && !matcher_.stopped();

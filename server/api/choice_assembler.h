@@ -62,7 +62,8 @@ struct AssemblyOptions {
   // Thoughts are counted but leave nothing in the deltas: no text, no ids, no log-probabilities.
   bool hide_thoughts = false;
   std::shared_ptr<const ToolRequest> tools = {};  // null: none; of a dialect only
-  bool is_constrained = false;  // the answer is held to rules: nothing in it needs mending
+  bool is_constrained = false;  // by a grammar, of the answer or of calls: nothing needs mending
+  bool holds_answer = false;    // by one of the whole answer
   StopOptions stop = {};
   RepetitionLimits repetition = {};
 };
@@ -94,6 +95,11 @@ class ChoiceAssembler {
  private:
   bool is_thinking() const { return parser_ && parser_->in_thought(); }
   bool is_calling() const { return parser_ && parser_->in_call(); }
+  // A circle ended what a grammar had not: it is no more complete than at max_tokens.
+  bool cuts_what_is_held() const {
+    return breaker_.is_broken() && !matcher_.stopped() &&
+           (holds_answer_ || (holds_calls_ && is_calling()));
+  }
   OutputDelta decode(int32_t token);
   OutputDelta flush(bool was_cut);
   static void add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta);
@@ -105,7 +111,7 @@ class ChoiceAssembler {
   IncrementalDecoder decoder_;
   StopMatcher matcher_;
   RepetitionBreaker breaker_;
-  const bool hide_thoughts_, keeps_stop_;
+  const bool hide_thoughts_, holds_answer_, holds_calls_, keeps_stop_;
   std::deque<TokenChoice> waiting_;  // their text is held back
   FinishReason finish_ = FinishReason::none;
   int64_t completion_tokens_ = 0;

@@ -162,8 +162,9 @@ HttpResponse handle_completions(const HttpRequest& http, const Service& service)
 
   auto writer = std::make_shared<CompletionAnswer>(completion, service);
   auto generation = std::make_shared<Generation>(
-      service,
-      AssemblyOptions{.stop = completion.params.stop, .repetition = completion.params.repetition});
+      service, AssemblyOptions{.holds_answer = completion.rules && completion.rules->answer,
+                               .stop = completion.params.stop,
+                               .repetition = completion.params.repetition});
   generation->submit(std::move(requests), "prompt");
   if (completion.echo) {
     for (size_t i = 0; i < generation->n_choices(); ++i) {

@@ -141,14 +141,14 @@ TEST_CASE("a grammar ends its answer even where no stop token would", "[engine][
   }
 }
 
-TEST_CASE("a client's own stop token cuts a constrained answer", "[engine][grammar]") {
+TEST_CASE("a client's own stop token ends nothing inside a grammar", "[engine][grammar]") {
   World world;
   Engine engine(*world.golden.backend, std::move(world.golden.decoder), roomy_options());
   Request request = request_with({.answer = world.grammar(R"(root ::= "a" "7" "b")")}, world);
   request.stop_ids = world.tokens_from("7");
   const Answer answer = read(*submit(engine, request), 1)[0];
   REQUIRE(answer.finish == FinishReason::stop);
-  REQUIRE(world.text(answer.tokens) == "a7");
+  REQUIRE(world.text(answer.tokens).substr(0, 3) == "a7b");
 }
 
 TEST_CASE("a budget closes the thought, and the answer behind it is constrained",
