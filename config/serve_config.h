@@ -25,7 +25,7 @@ struct ServeConfig {
 
   int64_t max_model_len = 0;           // tokens of prompt and answer; 0: by model and memory
   int64_t max_num_seqs = 256;          // running at once
-  int64_t max_num_batched_tokens = 0;  // of one step; 0: the larger of 512 and max_num_seqs
+  int64_t max_num_batched_tokens = 0;  // of one step; 0: by the device
   int64_t max_queued_requests = 256;
   int64_t max_connections = 1024;      // HTTP connections at once
 

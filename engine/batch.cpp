@@ -37,6 +37,10 @@ int padded_decode_rows(int n) {
   return (n + unit - 1) / unit * unit;
 }
 
+int padded_decode_keys(int max_keys) {
+  return static_cast<int>(std::bit_ceil(static_cast<unsigned>(max_keys)));
+}
+
 bool Batch::is_decode() const {
   return n_tokens() == n_seqs() && logit_rows.size() == tokens.size();
 }
@@ -51,7 +55,7 @@ void Batch::pad_decode(int n) {
   }
   repeat_first(sliding, n);
   repeat_first(global, n);
-  max_keys = static_cast<int>(std::bit_ceil(static_cast<unsigned>(max_keys)));
+  max_keys = padded_decode_keys(max_keys);
 }
 
 int first_logit_row(const Chunk& chunk) {

@@ -41,6 +41,9 @@ struct Batch {
 // Rows that a decode batch of n is padded to: a little more than n, one of few sizes.
 int padded_decode_rows(int n);
 
+// What max_keys of a padded decode batch grows to: the next power of two.
+int padded_decode_keys(int max_keys);
+
 // First row of the logits that chunk `c` of the step wants, counted in the chunk; == count: none.
 int first_logit_row(const Chunk& chunk);
 

@@ -291,8 +291,8 @@ class Backend {
   // Bytes of the device's memory in all; 0 where the device shares the host's.
   virtual int64_t total_bytes() const { return 0; }
 
-  // Takes what the largest verb needs beside its arguments (cuda_memory.h), so that no verb asks
-  // for memory later. Before the first verb. Throws std::bad_alloc.
+  // Takes what the largest verb needs (cuda_memory.h), before the first; throws std::bad_alloc.
+  // Later only what replay() records and long lists of sample() take more, or end the process.
   virtual void reserve_workspace(int64_t) {}
   virtual int64_t workspace_bytes() const { return 0; }  // taken so far
 
@@ -349,7 +349,7 @@ class Backend {
 };
 
 // Empty when make_cuda_backend has a device to use; else why not, in words that continue a sentence
-// ("this build has no CUDA", "the driver is missing ..."). Opens no device.
+// ("this build has no CUDA, as ...", "the driver is missing"). Opens no device.
 std::string why_no_cuda();
 
 // The CUDA backend on the first device that is visible. Computes in bf16 alone. Throws

@@ -104,13 +104,14 @@ def main():
     keys = [k for k in keys if arguments.arch in k[0] and arguments.only in names[k]]
     keys.sort(key=lambda k: (k[0], names[k]))
     columns = [name for name, _ in COUNTED]
-    print(f"{'kernel':64} {'arch':7} {'regs':>5} {'shared':>7} {'stack':>6} "
+    width = max((len(names[k]) for k in keys), default=6)
+    print(f"{'kernel':{width}} {'arch':7} {'regs':>5} {'shared':>7} {'stack':>6} "
           + " ".join(f"{c:>6}" for c in columns))
     n_spilling = 0
     for key in keys:
         counts = code.get(key, {})
         n_spilling += counts.get("local", 0) > 0 and not names[key].startswith(INDEXED_TABLES)
-        print(f"{names[key][:64]:64} {key[0]:7} {used[key]['REG']:5} {used[key]['SHARED']:7} "
+        print(f"{names[key]:{width}} {key[0]:7} {used[key]['REG']:5} {used[key]['SHARED']:7} "
               f"{used[key]['STACK']:6} " + " ".join(f"{counts.get(c, 0):6}" for c in columns))
     print(f"{len(keys)} kernels, {n_spilling} with registers in memory")
     return 1 if arguments.check and n_spilling else 0

@@ -14,6 +14,16 @@ bool is_set(const ServeConfig& config, const char* name) {
   return origin != config.origins.end() && origin->second != "default";
 }
 
+// Of the shares of memory only the chosen device's is read. Where --device names it, the other is
+// refused; auto may have meant another machine, so there it is said. Empty: nothing to say.
+std::string unread_share(const ServeConfig& config, bool is_cuda) {
+  const std::string unread = is_cuda ? "memory-utilization" : "gpu-memory-utilization";
+  const std::string read = is_cuda ? "gpu-memory-utilization" : "memory-utilization";
+  if (!is_set(config, unread.c_str())) return "";
+  return "--" + unread + " counts for nothing on " + (is_cuda ? "a GPU" : "the CPU") +
+         ", which --" + read + " is for.";
+}
+
 // --device auto goes where what is asked for is known. Empty: to a GPU.
 std::string why_not_cuda(const ModelConfig& model, DType compute, DType kv) {
   if (compute == DType::f32) return "float32 is computed there only";
@@ -37,8 +47,7 @@ void check_cuda(const ServeConfig& config, const ModelConfig& model, DType compu
   if (config.device == "cuda" && is_set(config, "memory-utilization")) {
     throw StartupError(
         "--memory-utilization is for --device cpu; on a GPU set --gpu-memory-utilization, the "
-        "share "
-        "of all its memory.");
+        "share of all its memory.");
   }
   const std::string shape = why_not_on_cuda(model);
   if (shape.empty()) return;
@@ -70,6 +79,8 @@ DeviceChoice choose_device(const ServeConfig& config, const ModelConfig& model) 
     const std::string why = why_not_cuda(model, compute, kv);
     choice.is_cuda = why.empty();
     if (!why.empty()) choice.note = "Computing on the CPU, as --device auto found: " + why + ".";
+    const std::string unread = unread_share(config, choice.is_cuda);
+    if (!unread.empty()) choice.note += (choice.note.empty() ? "" : " ") + unread;
   }
   if (choice.is_cuda) {
     check_cuda(config, model, compute, kv);

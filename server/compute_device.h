@@ -13,7 +13,7 @@ namespace lapidary {
 
 struct DeviceChoice {
   bool is_cuda = false;
-  // One sentence for the log, where --device auto took the CPU: why.
+  // For the log, where --device auto took the CPU: why; and which share of memory it passed over.
   std::string note;
 };
 

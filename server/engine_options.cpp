@@ -9,6 +9,11 @@
 namespace lapidary {
 namespace {
 
+// Where --max-num-batched-tokens is auto. A GPU needs thousands of rows before its tensor cores
+// wait for nothing; a CPU is busy with hundreds, and shorter steps hold up running streams less.
+constexpr int64_t kCpuStepTokens = 512;
+constexpr int64_t kGpuStepTokens = 8192;
+
 DType compute_dtype(const ServeConfig& config, const ModelConfig& model) {
   if (config.dtype == "float32") return DType::f32;
   if (config.dtype == "bfloat16") return DType::bf16;
@@ -61,16 +66,17 @@ int64_t kv_budget(const ServeConfig& config, const MemoryRoom& room) {
   return std::max<int64_t>(0, std::min(left, room.free - kLeftFree));
 }
 
-KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool stores_v_once) {
+KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool is_cuda) {
   if (config.max_model_len > model.max_positions) {
     throw StartupError("--max-model-len " + std::to_string(config.max_model_len) +
                        " is more than the model's " + std::to_string(model.max_positions) +
                        " positions.");
   }
-  const int64_t step = config.max_num_batched_tokens > 0
-                           ? config.max_num_batched_tokens
-                           : std::max<int64_t>(512, config.max_num_seqs);
-  return {.kv = {kv_dtype(config, model), stores_v_once},
+  const int64_t step =
+      config.max_num_batched_tokens > 0
+          ? config.max_num_batched_tokens
+          : std::max(is_cuda ? kGpuStepTokens : kCpuStepTokens, config.max_num_seqs);
+  return {.kv = {kv_dtype(config, model), is_cuda},
           .max_model_len = config.max_model_len > 0 ? static_cast<int>(config.max_model_len)
                                                     : model.max_positions,
           .max_num_seqs = static_cast<int>(config.max_num_seqs),
@@ -78,9 +84,9 @@ KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool sto
 }
 
 EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             const MemoryRoom& room, bool stores_v_once) {
+                             const MemoryRoom& room, bool is_cuda) {
   const int64_t budget = kv_budget(config, room);
-  KvDemand demand = kv_demand(config, model, stores_v_once);
+  KvDemand demand = kv_demand(config, model, is_cuda);
   if (config.max_model_len == 0) {
     demand.max_model_len = static_cast<int>(automatic_model_len(model, budget, demand));
   }

@@ -35,10 +35,10 @@ struct MemoryRoom {
   int64_t taken = 0;
 };
 
-// `stores_v_once`: the backend's. Fills in every automatic value. Throws StartupError when no
-// useful length fits.
+// `is_cuda`: computed on a GPU, which stores V once. Fills in every automatic value. Throws
+// StartupError when no useful length fits.
 EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model,
-                             const MemoryRoom& room, bool stores_v_once = false);
+                             const MemoryRoom& room, bool is_cuda = false);
 
 // What the KV cache may take: as set; of the host's memory a share of what is free; of a GPU's what
 // gpu_memory_utilization leaves beside the weights and workspaces, if that is free.
@@ -46,6 +46,6 @@ int64_t kv_budget(const ServeConfig& config, const MemoryRoom& room);
 
 // What the KV cache is asked for, before anything is made to fit: max_model_len is the one that is
 // set, or the model's. Throws StartupError when it is more than the model's.
-KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool stores_v_once = false);
+KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool is_cuda = false);
 
 }  // namespace lapidary

@@ -80,7 +80,7 @@ void check_memory(const ServeConfig& config, const ModelConfig& model, const Bac
 // Before the KV cache, which gets a share of what is left.
 void take_workspaces(const ServeConfig& config, LoadedModel& loaded) {
   Backend& backend = *loaded.backend;
-  const KvDemand demand = kv_demand(config, loaded.config, backend.stores_v_once());
+  const KvDemand demand = kv_demand(config, loaded.config, loaded.plan.is_cuda);
   const StepLimits limits = step_limits(demand);
   try {
     loaded.decoder->reserve(limits);
@@ -129,7 +129,7 @@ LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& f
   loaded.decoder = std::make_unique<Gemma4>(loaded.config, std::move(weights), *loaded.backend);
   take_workspaces(config, loaded);
   loaded.options = engine_options(config, loaded.config, room_left(*loaded.backend, free_at_open),
-                                  loaded.backend->stores_v_once());
+                                  loaded.plan.is_cuda);
   return loaded;
 }
 

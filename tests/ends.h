@@ -28,4 +28,18 @@ inline bool aborts(const std::function<void()>& body) {
   return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
+// The exit code that the process ends with in body; 0: it went on; -1: it was killed. What it says goes nowhere.
+inline int exit_code(const std::function<void()>& body) {
+  const pid_t child = fork();
+  if (child < 0) return -1;
+  if (child == 0) {
+    dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 }  // namespace lapidary

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/batch.h"
 #include "kernels/cuda_memory.h"
 #include "kernels/sample.h"
 
@@ -10,8 +11,9 @@ namespace {
 
 int64_t cuda_attention(const ModelConfig& config, const StepLimits& limits) {
   int64_t bytes = 0;
+  const int max_keys = padded_decode_keys(limits.max_keys);  // as recorded steps are called
   for (const LayerConfig& layer : config.layers) {
-    const int slots = cuda::attention_slots(limits.max_keys, layer.window, layer.n_kv_heads);
+    const int slots = cuda::attention_slots(max_keys, layer.window, layer.n_kv_heads);
     bytes = std::max(bytes,
                      cuda::attention_bytes(limits.max_seqs, slots, layer.n_heads, layer.head_dim));
   }

@@ -1,18 +1,19 @@
 // attention over paged KV: tensor cores for all of it, as attention_tile.cuh says; here is who does
 // what, in at most three launches.
 //
-//   attention_kernel<.., short>  Sequences with one query, in tiles of 16 rows. A block walks a
-//   list
-//                    of (sequence, segment of its keys, kv head); the grid is what the device holds
-//                    at a time, whatever the contexts, so a recorded step stays right when they
-//                    grow. What is one segment alone is written to `out` at once.
-//   attention_kernel<.., long>   Sequences with several queries, in tiles of 64 or 128 rows, those
-//                    that see most keys first: a block for each (tile, kv head). Not launched in a
-//                    step of one query each. In a step with few queries (kMostCutQueries) segments are
-//                    cut here as well, and what fits into 16 rows is short.
-//   combine_kernel   Joins the segments of a row in their order: a warp for each 128 dims of a
-//   head.
-//                    Not launched where no sequence can have two segments.
+//   attention_kernel<.., short>
+//       Sequences with one query, in tiles of 16 rows. A block walks a list of (sequence, segment of
+//       its keys, kv head); the grid is what the device holds at a time, whatever the contexts, so a
+//       recorded step stays right when they grow. What is one segment alone is written to `out` at
+//       once.
+//   attention_kernel<.., long>
+//       Sequences with several queries, in tiles of 64 or 128 rows, those that see most keys first:
+//       a block for each (tile, kv head). Not launched in a step of one query each. In a step with
+//       few queries (kMostCutQueries) segments are cut here as well, and what fits into 16 rows is
+//       short.
+//   join_segments_kernel
+//       Joins the segments of a row in their order: a warp for each 128 dims of a head. Not launched
+//       where no sequence can have two segments.
 //
 // Rows of a tile are (query, head of the group) pairs, so that K and V are read once for a whole
 // group. A row's result depends on its own sequence alone; but where a sequence has several queries
@@ -131,7 +132,7 @@ __device__ __forceinline__ int sequence_of(const AttentionView& view, int token)
 }
 
 template <int kHeadDim>
-__global__ void combine_kernel(const AttentionView view) {
+__global__ void join_segments_kernel(const AttentionView view) {
   constexpr int kSlices = kHeadDim > kCombinedDims ? kHeadDim / kCombinedDims : 1;
   const int lane = static_cast<int>(threadIdx.x);
   const int head = static_cast<int>(blockIdx.x) / kSlices;
@@ -232,7 +233,7 @@ void launch_combine(const Launcher& l) {
   constexpr int kSlices = std::max(kHeadDim / kCombinedDims, 1);
   const AttentionView& view = l.view;
   if (view.slots == 1) return;
-  launch(combine_kernel<kHeadDim>,
+  launch(join_segments_kernel<kHeadDim>,
          {.grid = dim3(static_cast<unsigned>(view.n_heads * kSlices),
                        static_cast<unsigned>(view.splits ? l.n_tokens : view.n_seqs)),
           .block = dim3(kWarpSize),

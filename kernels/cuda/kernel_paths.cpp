@@ -11,7 +11,7 @@ constexpr char kOverlapPath[] = "overlapping; not measured yet";
 // What --cuda-path hopper takes, or would take.
 std::vector<KernelPath> hopper_paths() {
   return {{"attention, over 64 queries, bf16", kHopperPath, "cuda/hopper_attention.cu"},
-          {"moe_ffn, 64 tokens an expert", kHopperPath, "cuda/hopper_grouped_gemm.cu"},
+          {"moe_ffn, 41 pairs an expert", kHopperPath, "cuda/hopper_grouped_gemm.cu"},
           {"few rows, norms, qkv, moe_ffn", kOverlapPath, "cuda/launch.h"}};
 }
 

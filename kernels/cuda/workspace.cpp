@@ -1,8 +1,11 @@
 #include "kernels/cuda/workspace.h"
 
 #include <algorithm>
+#include <new>
+#include <string>
 
 #include "kernels/cuda/device_memory.h"
+#include "kernels/cuda/launch.h"
 
 namespace lapidary::cuda {
 namespace {
@@ -14,13 +17,25 @@ constexpr size_t kLargestStep = size_t{64} << 20;
 }  // namespace
 
 void Workspace::reserve(size_t bytes) {
-  if (chunks_.empty() && bytes > 0) chunks_.push_back(allocate_device(bytes));
+  if (chunks_.empty() && bytes > 0) grow(bytes);
+  is_reserved_ = true;
 }
 
 size_t Workspace::bytes() const {
   size_t all = 0;
   for (const Buffer& chunk : chunks_) all += chunk.bytes();
   return all;
+}
+
+void Workspace::grow(size_t bytes) {
+  try {
+    chunks_.push_back(allocate_device(bytes));
+  } catch (const std::bad_alloc&) {
+    if (!is_reserved_) throw;
+    // A verb of a running engine: nobody above it could go on.
+    const std::string wanted = std::to_string(bytes) + " bytes of workspace beyond those reserved";
+    cuda_failed(__FILE__, __LINE__, wanted.c_str(), cudaErrorMemoryAllocation);
+  }
 }
 
 void* Workspace::take_bytes(size_t bytes) {
@@ -31,7 +46,7 @@ void* Workspace::take_bytes(size_t bytes) {
   if (chunk_ == chunks_.size()) {
     // Twice the last one, so that they stay few, but no more than what a large take costs anyway.
     const size_t next = chunks_.empty() ? kSmallestChunk : 2 * chunks_.back().bytes();
-    chunks_.push_back(allocate_device(std::max(bytes, std::min(next, kLargestStep))));
+    grow(std::max(bytes, std::min(next, kLargestStep)));
   }
   void* taken = static_cast<char*>(chunks_[chunk_].data()) + used_;
   used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;

@@ -25,17 +25,21 @@ class Workspace {
     return static_cast<T*>(take_bytes(static_cast<size_t>(n) * sizeof(T)));
   }
 
-  // Takes so much at once, if it has none yet: all that the largest verb will ask for.
+  // Takes so much at once, if it has none yet: all that the largest verb will ask for but long
+  // lists of penalties. Throws std::bad_alloc; from here on a take that the device has no memory
+  // for ends the process, as every CUDA error does.
   void reserve(size_t bytes);
   // Taken from the device so far.
   size_t bytes() const;
 
  private:
   void* take_bytes(size_t bytes);
+  void grow(size_t bytes);
 
   std::vector<Buffer> chunks_;
   size_t chunk_ = 0;  // the one that is being given out
   size_t used_ = 0;   // of it
+  bool is_reserved_ = false;
 };
 
 }  // namespace lapidary::cuda
