@@ -44,7 +44,8 @@ Grammar::Grammar(Automaton automaton, const GrammarVocabulary& vocabulary)
 
 size_t Grammar::bytes() const {
   const std::lock_guard lock(mutex_);
-  return automaton_.bytes() + masks_.size() * sizeof(masks_[0]) + mask_bytes_;
+  return automaton_.bytes() + masks_.size() * sizeof(masks_[0]) + mask_bytes_ + walker_.bytes() +
+         signatures_.bytes();
 }
 
 // Within a time, since only speed depends on how far it comes.
@@ -53,9 +54,10 @@ void Grammar::work_ahead() const {
   const auto end = std::chrono::steady_clock::now() + kTimeAhead;
   for (uint32_t node = 0; node < automaton_.size(); ++node) {
     if (n_bytes(automaton_, node) < kManyBytes) continue;
-    if (std::chrono::steady_clock::now() > end) return;
+    if (std::chrono::steady_clock::now() > end) break;
     mask_of(node);
   }
+  signatures_.forget();
 }
 
 std::shared_ptr<const NodeMask> Grammar::make_mask(uint32_t node) const {
@@ -103,22 +105,43 @@ void Grammar::allow(std::span<const Config> configs, Stacks& stacks,
   stepper_.unwind(configs, stacks, returned_);
   // A mask is made as if calls could nest without end.
   const uint64_t reach = uint64_t{vocabulary_.trie().max_depth() + 1} * automaton_.max_pushes();
-  for (const Config& config : returned_) {
-    if (stacks.cell(config.cell).depth + reach > Stacks::kMaxDepth) {
-      found_ = {};
-      walker_.walk_at_limit({&config, 1}, stacks, found_);
-      set_tokens(found_.tokens, mask);
-      continue;
-    }
-    const auto own = mask_of(config.node);
-    for (size_t i = 0; i < own->words.size(); ++i) mask[i] |= own->words[i];
-    set_tokens(own->tokens, mask);
-    if (own->returns.empty() || config.cell < Stacks::kFirstCell) continue;
-    const StackCell below = stacks.cell(config.cell);
-    found_.tokens.clear();
-    walker_.walk_from(own->returns, {below.node, below.parent}, stacks, found_);
+  const auto near_limit =
+      std::partition(returned_.begin(), returned_.end(), [&](const Config& config) {
+        return stacks.cell(config.cell).depth + reach <= Stacks::kMaxDepth;
+      });
+  if (near_limit != returned_.end()) {
+    found_ = {};
+    walker_.walk_at_limit({near_limit, returned_.end()}, stacks, found_);
     set_tokens(found_.tokens, mask);
+    returned_.erase(near_limit, returned_.end());
   }
+  // An ambiguous grammar stands at one node in many ways; the node is looked at once.
+  std::ranges::sort(returned_, {}, &Config::node);
+  for (auto at = returned_.begin(); at != returned_.end();) {
+    const auto end = std::find_if(at, returned_.end(),
+                                  [&](const Config& config) { return config.node != at->node; });
+    allow_node({at, end}, stacks, mask);
+    at = end;
+  }
+}
+
+// REQUIRES: all stand at one node.
+void Grammar::allow_node(std::span<const Config> configs, Stacks& stacks,
+                         std::span<uint32_t> mask) const {
+  const auto own = mask_of(configs[0].node);
+  for (size_t i = 0; i < own->words.size(); ++i) mask[i] |= own->words[i];
+  set_tokens(own->tokens, mask);
+  if (own->returns.empty()) return;
+  below_.clear();
+  for (const Config& config : configs) {
+    if (config.cell < Stacks::kFirstCell) continue;
+    const StackCell& cell = stacks.cell(config.cell);
+    below_.push_back({cell.node, cell.parent});
+  }
+  if (below_.empty()) return;
+  found_.tokens.clear();
+  walker_.walk_from(own->returns, below_, stacks, found_);
+  set_tokens(found_.tokens, mask);
 }
 
 }  // namespace lapidary

@@ -42,6 +42,7 @@ class Grammar {
   std::shared_ptr<const NodeMask> mask_of(uint32_t node) const;
   std::shared_ptr<const NodeMask> make_mask(uint32_t node) const;
   void work_ahead() const;
+  void allow_node(std::span<const Config> configs, Stacks& stacks, std::span<uint32_t> mask) const;
 
   const Automaton automaton_;
   const GrammarVocabulary& vocabulary_;
@@ -52,7 +53,7 @@ class Grammar {
   mutable std::vector<std::shared_ptr<const NodeMask>> masks_;  // by node; null: not yet made
   mutable size_t mask_bytes_ = 0;
   mutable TrieWalker::Found found_;
-  mutable std::vector<Config> returned_;
+  mutable std::vector<Config> returned_, below_;
 };
 
 }  // namespace lapidary

@@ -21,6 +21,43 @@ struct GraphEdge {
   uint32_t target = 0;
 };
 
+// Edges of all states lie in one list, linked: graphs of a hundred thousand states would spend
+// their time on a hundred thousand small ones.
+struct EdgeLink {
+  static constexpr uint32_t kNone = UINT32_MAX;
+  GraphEdge edge;
+  uint32_t next = kNone;  // of the same state
+};
+
+// The edges of one state, in the order in which they were added.
+class EdgeList {
+ public:
+  class Iterator {
+   public:
+    Iterator(const std::vector<EdgeLink>& links, uint32_t at) : links_(&links), at_(at) {}
+    const GraphEdge& operator*() const { return (*links_)[at_].edge; }
+    Iterator& operator++() {
+      at_ = (*links_)[at_].next;
+      return *this;
+    }
+    bool operator==(const Iterator& other) const { return at_ == other.at_; }
+
+   private:
+    const std::vector<EdgeLink>* links_;
+    uint32_t at_;
+  };
+
+  EdgeList(const std::vector<EdgeLink>& links, uint32_t first, uint32_t n)
+      : links_(links), first_(first), n_(n) {}
+  Iterator begin() const { return {links_, first_}; }
+  Iterator end() const { return {links_, EdgeLink::kNone}; }
+  size_t size() const { return n_; }
+
+ private:
+  const std::vector<EdgeLink>& links_;
+  const uint32_t first_, n_;
+};
+
 class RuleGraph {
  public:
   static constexpr uint32_t kStart = 0;
@@ -56,23 +93,30 @@ class RuleGraph {
   }
 
   size_t size() const { return states_.size(); }
-  size_t n_edges() const { return n_edges_; }
+  size_t n_edges() const { return links_.size(); }
   bool is_final(uint32_t state) const { return states_[state].is_final; }
-  const std::vector<GraphEdge>& edges(uint32_t state) const { return states_[state].edges; }
+  EdgeList edges(uint32_t state) const {
+    return {links_, states_[state].first, states_[state].n_edges};
+  }
 
  private:
   struct State {
     bool is_final = false;
-    std::vector<GraphEdge> edges;
+    uint32_t first = EdgeLink::kNone, last = EdgeLink::kNone, n_edges = 0;
   };
 
   void add_edge(uint32_t from, GraphEdge edge) {
-    if (++n_edges_ > GrammarLimits::kMaxEdges) throw GrammarRefused("too many transitions");
-    states_[from].edges.push_back(edge);
+    if (links_.size() >= GrammarLimits::kMaxEdges) throw GrammarRefused("too many transitions");
+    const auto added = static_cast<uint32_t>(links_.size());
+    links_.push_back({edge});
+    State& state = states_[from];
+    (state.n_edges == 0 ? state.first : links_[state.last].next) = added;
+    state.last = added;
+    ++state.n_edges;
   }
 
   std::vector<State> states_;
-  size_t n_edges_ = 0;
+  std::vector<EdgeLink> links_;
 };
 
 struct GrammarSource {

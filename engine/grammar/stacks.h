@@ -33,7 +33,7 @@ class Stacks {
   static constexpr uint32_t kUnknown = 1;  // below a node seen by itself: anything may follow
   static constexpr uint32_t kFirstCell = 2;
   static constexpr uint32_t kMaxDepth = 1024;
-  static constexpr size_t kMaxConfigs = 4096;
+  static constexpr size_t kMaxConfigs = 1024;
 
   Stacks() : cells_(kFirstCell) {}
 

@@ -17,6 +17,13 @@ void check_count(size_t n_states) {
   }
 }
 
+void check_arcs(size_t n_arcs) {
+  if (n_arcs > TextAutomaton::kMaxArcs) {
+    throw GrammarRefused("too complex: more than " + std::to_string(TextAutomaton::kMaxArcs) +
+                         " ways from state to state");
+  }
+}
+
 uint32_t target_of(const State& state, char32_t c) {
   for (const TextArc& arc : state.arcs) {
     if (c <= arc.hi) return c >= arc.lo ? arc.target : UINT32_MAX;
@@ -136,6 +143,7 @@ TextAutomaton TextAutomaton::both(const TextAutomaton& other) const {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> numbers = {{{0, 0}, 0}};
   std::vector<std::pair<uint32_t, uint32_t>> order = {{0, 0}};
   std::vector<State> made;
+  size_t n_arcs = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     check_count(order.size());
     const State& a = states_[order[i].first];
@@ -154,6 +162,7 @@ TextAutomaton TextAutomaton::both(const TextAutomaton& other) const {
       }
       (p.hi < q.hi ? x : y) += 1;
     }
+    check_arcs(n_arcs += state.arcs.size());
     made.push_back(std::move(state));
   }
   return TextAutomaton(std::move(made));
@@ -190,14 +199,42 @@ TextAutomaton TextAutomaton::negated() const {
   return TextAutomaton(std::move(made));
 }
 
+// Nothing when there is none: some strings have no bound.
+std::optional<size_t> TextAutomaton::longest() const {
+  // In the order of a depth-first walk every arc but those of a circle leads to what is done.
+  std::vector<size_t> length(states_.size(), 0);
+  std::vector<char> is_open(states_.size(), 0), is_done(states_.size(), 0);
+  std::vector<std::pair<uint32_t, size_t>> path;  // states and their next arcs
+  if (!is_empty()) path.emplace_back(0, 0);
+  while (!path.empty()) {
+    auto& [at, next] = path.back();
+    is_open[at] = 1;
+    if (next == states_[at].arcs.size()) {
+      for (const TextArc& arc : states_[at].arcs) {
+        length[at] = std::max(length[at], length[arc.target] + 1);
+      }
+      is_open[at] = 0;
+      is_done[at] = 1;
+      path.pop_back();
+      continue;
+    }
+    const uint32_t target = states_[at].arcs[next++].target;
+    if (is_open[target]) return std::nullopt;
+    if (!is_done[target]) path.emplace_back(target, 0);
+  }
+  return is_empty() ? 0 : length[0];
+}
+
 TextAutomaton TextAutomaton::of_length(size_t min, std::optional<size_t> max) const {
-  if (is_empty() || (min == 0 && !max)) return *this;
   if (max && min > *max) return TextAutomaton({});
+  if (max && longest().value_or(SIZE_MAX) <= *max) return of_length(min, std::nullopt);
+  if (is_empty() || (min == 0 && !max)) return *this;
   // Counts up to `max`; without one, up to `min`, where it stays.
   const size_t last = max ? *max : min;
   std::map<std::pair<uint32_t, size_t>, uint32_t> numbers = {{{0, 0}, 0}};
   std::vector<std::pair<uint32_t, size_t>> order = {{0, 0}};
   std::vector<State> made;
+  size_t n_arcs = 0;
   for (size_t i = 0; i < order.size(); ++i) {
     check_count(order.size());
     const auto [from, length] = order[i];
@@ -213,6 +250,7 @@ TextAutomaton TextAutomaton::of_length(size_t min, std::optional<size_t> max) co
         state.arcs.push_back(arc);
       }
     }
+    check_arcs(n_arcs += state.arcs.size());
     made.push_back(std::move(state));
   }
   return TextAutomaton(std::move(made));

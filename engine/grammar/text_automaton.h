@@ -1,6 +1,7 @@
 // Sets of strings as deterministic automata over code points, closed under "and", "not" and bounds
 // on the length: what schemas say about strings and keys. A value; used by the thread that
-// compiles. Surrogates belong to no string. Refuses, with GrammarRefused, more than kMaxStates.
+// compiles. Surrogates belong to no string. Refuses, with GrammarRefused, more than kMaxStates
+// or kMaxArcs.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ class TextAutomaton {
     std::vector<TextArc> arcs;  // disjoint, ascending
   };
   static constexpr size_t kMaxStates = 12000;
+  static constexpr size_t kMaxArcs = 50000;
   static constexpr char32_t kLastCodePoint = 0x10FFFF;
 
   static TextAutomaton any();
@@ -36,6 +38,8 @@ class TextAutomaton {
   TextAutomaton negated() const;
   // Code points; no `max`: any length.
   TextAutomaton of_length(size_t min, std::optional<size_t> max) const;
+
+  std::optional<size_t> longest() const;  // code points; no value: there is no longest
 
   bool is_empty() const { return states_.empty(); }
   bool is_any() const;

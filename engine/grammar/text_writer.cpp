@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <vector>
 
 namespace lapidary {
 namespace {
@@ -80,23 +81,26 @@ void TextWriter::add_equal_length(uint32_t from, char32_t lo, char32_t hi, size_
   }
   const auto first = utf8_bytes(lo, n), last = utf8_bytes(hi, n);
   Sequence sequence;
-  for (size_t i = 0; i < n; ++i) sequence.push_back({first[i], last[i]});
+  sequence.n = static_cast<uint8_t>(n);
+  for (size_t i = 0; i < n; ++i) sequence.ranges[i] = {first[i], last[i]};
   add_sequence(from, sequence, to);
 }
 
 void TextWriter::add_sequence(uint32_t from, const Sequence& sequence, uint32_t to) {
   uint32_t next = to;
   Sequence rest;
-  for (size_t i = sequence.size(); i > 1; --i) {
-    rest.insert(rest.begin(), sequence[i - 1]);
-    const auto [at, is_new] = rests_.emplace(std::pair{to, rest}, 0);
+  for (size_t i = sequence.n; i > 1; --i) {
+    std::copy_backward(rest.ranges.begin(), rest.ranges.end() - 1, rest.ranges.end());
+    rest.ranges[0] = sequence.ranges[i - 1];
+    ++rest.n;
+    const auto [at, is_new] = rests_.emplace(Rest{rest, to}, 0);
     if (is_new) {
       at->second = graph_.add_state();
-      graph_.add_bytes(at->second, rest.front().lo, rest.front().hi, next);
+      graph_.add_bytes(at->second, rest.ranges[0].lo, rest.ranges[0].hi, next);
     }
     next = at->second;
   }
-  graph_.add_bytes(from, sequence.front().lo, sequence.front().hi, next);
+  graph_.add_bytes(from, sequence.ranges[0].lo, sequence.ranges[0].hi, next);
 }
 
 uint32_t TextWriter::escape_of(uint32_t from) {

@@ -8,8 +8,7 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
-#include <vector>
+#include <unordered_map>
 
 #include "engine/grammar/char_set.h"
 #include "engine/grammar/rule_graph.h"
@@ -34,7 +33,26 @@ class TextWriter {
     uint8_t lo = 0, hi = 0;
     friend auto operator<=>(const ByteRange&, const ByteRange&) = default;
   };
-  using Sequence = std::vector<ByteRange>;
+  // The ranges of one character's bytes, or of its last ones.
+  struct Sequence {
+    std::array<ByteRange, 4> ranges{};
+    uint8_t n = 0;
+    friend bool operator==(const Sequence&, const Sequence&) = default;
+  };
+  struct Rest {
+    Sequence sequence;
+    uint32_t to = 0;
+    friend bool operator==(const Rest&, const Rest&) = default;
+  };
+  struct RestHash {
+    size_t operator()(const Rest& rest) const {
+      uint64_t hash = rest.to;
+      for (const ByteRange& range : rest.sequence.ranges) {
+        hash = (hash ^ (uint64_t{range.lo} << 8 | range.hi)) * 0x9E3779B97F4A7C15U;
+      }
+      return static_cast<size_t>(hash ^ (hash >> 32));
+    }
+  };
 
   void add_utf8(uint32_t from, char32_t lo, char32_t hi, uint32_t to);
   void add_equal_length(uint32_t from, char32_t lo, char32_t hi, size_t n, uint32_t to);
@@ -45,8 +63,8 @@ class TextWriter {
   RuleGraph& graph_;
   const TextSpelling spelling_;
   // What leads to a state by the rest of a character is shared by all that come to it.
-  std::map<std::pair<uint32_t, Sequence>, uint32_t> rests_;
-  std::map<uint32_t, uint32_t> escapes_;  // the state behind a backslash
+  std::unordered_map<Rest, uint32_t, RestHash> rests_;
+  std::unordered_map<uint32_t, uint32_t> escapes_;  // the state behind a backslash
 };
 
 }  // namespace lapidary

@@ -40,13 +40,14 @@ void TrieWalker::walk_at_limit(std::span<const Config> raw, Stacks& stacks, Foun
   is_at_limit_ = false;
 }
 
-void TrieWalker::walk_from(std::span<const uint32_t> at, Config raw, Stacks& stacks, Found& found) {
+void TrieWalker::walk_from(std::span<const uint32_t> at, std::span<const Config> raw,
+                           Stacks& stacks, Found& found) {
   stacks_ = &stacks;
   found_ = &found;
   steps_left_ = SIZE_MAX;
   const size_t n_cells = stacks.size();
   ready_.clear();
-  begin({&raw, 1}, 0);
+  begin(raw, 0);
   std::array<bool, 256> leads_on{};
   for (const Config& config : ready_) {
     for (const ByteEdge& edge : automaton_.bytes(config.node)) {
@@ -61,6 +62,11 @@ void TrieWalker::walk_from(std::span<const uint32_t> at, Config raw, Stacks& sta
     }
   }
   stacks.truncate(n_cells);
+}
+
+size_t TrieWalker::bytes() const {
+  return row_of_.size() * sizeof(row_of_[0]) + rows_.capacity() * sizeof(Row) +
+         levels_.size() * sizeof(Level) + ready_.capacity() * sizeof(Config);
 }
 
 void TrieWalker::begin(std::span<const Config> raw, uint32_t depth) {

@@ -26,7 +26,11 @@ class TrieWalker {
   // The same near Stacks::kMaxDepth: without the tokens that leave no call to go on with.
   void walk_at_limit(std::span<const Config> raw, Stacks& stacks, Found& found);
   // What may follow `raw` when the tokens' bytes up to the trie nodes `at` are behind them.
-  void walk_from(std::span<const uint32_t> at, Config raw, Stacks& stacks, Found& found);
+  void walk_from(std::span<const uint32_t> at, std::span<const Config> raw, Stacks& stacks,
+                 Found& found);
+
+  // What it keeps between walks.
+  size_t bytes() const;
 
  private:
   struct Level {
