@@ -94,9 +94,12 @@ PromptEnd parse_end(const Fields& body, const std::vector<ChatMessage>& messages
 
 ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
   const Thinking thinking = parse_thinking(body, service);
-  const std::vector<ChatMessage> messages = parse_messages(body);
+  std::vector<ChatMessage> messages = parse_messages(body);
   const PromptEnd end = parse_end(body, messages);
   check_tool_results(messages, end == PromptEnd::kGenerate);
+  for (ChatMessage& message : messages) {
+    for (ToolCall& call : message.tool_calls) call.tokens = service.calls.recall(call);
+  }
   auto tools = std::make_shared<const ToolRequest>(parse_tools(body));
   const RenderedPrompt prompt = render_prompt(messages, {.variant = service.options.variant,
                                                          .enable_thinking = thinking.enabled,

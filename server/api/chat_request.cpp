@@ -44,6 +44,7 @@ std::shared_ptr<Generation> submit_chat(const std::string& request_id, const Ser
                                .starts_in_thought = chat.prompt.thoughts.starts_in_thought,
                                .hide_thoughts = !chat.prompt.include_reasoning,
                                .tools = chat.prompt.tools,
+                               .calls = &service.calls,
                                .is_constrained = holds_answer || (chat.rules && chat.rules->calls),
                                .holds_answer = holds_answer,
                                .stop = chat.params.stop,

@@ -21,7 +21,9 @@ ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptio
       hide_thoughts_(options.hide_thoughts),
       holds_answer_(options.holds_answer),
       holds_calls_(options.is_constrained),
-      keeps_stop_(options.stop.include_in_output) {
+      keeps_stop_(options.stop.include_in_output),
+      dialect_(options.dialect),
+      memory_(options.calls) {
   if (options.dialect != nullptr) {
     CallOptions calls = tools_ ? tools_->call_options() : CallOptions{};
     calls.is_exact = calls.is_exact || options.is_constrained;
@@ -66,6 +68,7 @@ void ChoiceAssembler::add_token(const TokenEvent& event, ChoiceDelta& delta) {
   characters_ += count_characters(text.content);
   delta.content = matcher_.push(text.content);
   add_calls(std::move(text.calls), delta);
+  if (memory_ != nullptr) follow_call(event.token, delta.calls);
   // The tags of a thought belong to it.
   const bool is_thought = was_thinking || is_thinking();
   if (hide_thoughts_ && is_thought) return;
@@ -98,6 +101,24 @@ void ChoiceAssembler::add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta
     std::string id = call.name.empty() ? std::string() : "call_" + random_hex(24);
     delta.calls.push_back(
         {call.index, std::move(id), std::move(call.name), std::move(call.arguments)});
+  }
+}
+
+// A call whose opener or closer is missing is not kept: the template writes both.
+void ChoiceAssembler::follow_call(int32_t token, const std::vector<ToolCallDelta>& calls) {
+  for (const ToolCallDelta& call : calls) {
+    if (!call.id.empty()) {
+      spoken_.id = call.id;
+      spoken_.name = call.name;
+    }
+    spoken_.arguments += call.arguments;
+  }
+  if (token == dialect_->call_open) {
+    spoken_ = {.tokens = {token}};
+  } else if (!spoken_.tokens.empty()) {
+    spoken_.tokens.push_back(token);
+    if (token == dialect_->call_close && !spoken_.id.empty()) memory_->keep(std::move(spoken_));
+    if (!is_calling()) spoken_ = {};
   }
 }
 

@@ -15,6 +15,7 @@
 #include "engine/request.h"
 #include "engine/text/decoder.h"
 #include "engine/text/tokenizer.h"
+#include "server/api/call_memory.h"
 #include "server/api/repetition_breaker.h"
 #include "server/api/tools.h"
 #include "server/dialect/output_parser.h"
@@ -62,6 +63,7 @@ struct AssemblyOptions {
   // Thoughts are counted but leave nothing in the deltas: no text, no ids, no log-probabilities.
   bool hide_thoughts = false;
   std::shared_ptr<const ToolRequest> tools = {};  // null: none; of a dialect only
+  CallMemory* calls = nullptr;  // where calls are kept as they were generated; null: nowhere
   bool is_constrained = false;  // by a grammar, of the answer or of calls: nothing needs mending
   bool holds_answer = false;    // by one of the whole answer
   StopOptions stop = {};
@@ -105,6 +107,7 @@ class ChoiceAssembler {
   static void add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta);
   void add_token(const TokenEvent& event, ChoiceDelta& delta);
   void release_logprobs(ChoiceDelta& delta);
+  void follow_call(int32_t token, const std::vector<ToolCallDelta>& calls);
 
   std::shared_ptr<const ToolRequest> tools_;  // the parser looks into it
   std::optional<OutputParser> parser_;
@@ -113,6 +116,10 @@ class ChoiceAssembler {
   RepetitionBreaker breaker_;
   const bool hide_thoughts_, holds_answer_, holds_calls_, keeps_stop_;
   std::deque<TokenChoice> waiting_;  // their text is held back
+  const DialectTokens* const dialect_;
+  CallMemory* const memory_;
+  SpokenCall
+      spoken_;  // the call that is being generated, while its tokens are known from the first
   FinishReason finish_ = FinishReason::none;
   int64_t completion_tokens_ = 0;
   size_t characters_ = 0;  // of content, held text included

@@ -1,7 +1,7 @@
 // What every endpoint works with: the model's files, the way into the engine, and the server's own
-// choices. Built once before the server listens; afterwards constant but for `draining` and the
-// grammars, which guard themselves, so any number of threads may use it. The engine is behind two
-// functions, so that everything here runs on a scripted one as well.
+// choices. Built once before the server listens; afterwards constant but for `draining`, the
+// grammars and the calls, which guard themselves, so any number of threads may use it. The engine
+// is behind two functions, so that everything here runs on a scripted one as well.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@
 #include "config/model_config.h"
 #include "engine/engine.h"
 #include "engine/text/tokenizer.h"
+#include "server/api/call_memory.h"
 #include "server/api/repetition_breaker.h"
 #include "server/dialect/chat.h"
 #include "server/dialect/dialect_tokens.h"
@@ -51,6 +52,7 @@ struct Service {
   // What the tokens spell, for grammars, and the grammars that were compiled.
   GrammarVocabulary vocabulary;
   mutable GrammarCache grammars{vocabulary};
+  mutable CallMemory calls;
   std::function<Submission(Request)> submit;
   std::function<EngineStats()> stats;
   std::atomic<bool> draining{false};

@@ -6,6 +6,7 @@
 // becomes kAssistant, a null content an empty string.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <variant>
@@ -40,6 +41,9 @@ struct ToolCall {
   std::string id;
   std::string name;
   nlohmann::json arguments = nlohmann::json::object();  // an object
+  // As the model generated it, its opening and closing token among them; empty: the template's
+  // spelling of the arguments.
+  std::vector<int32_t> tokens = {};
 };
 
 struct ChatMessage {

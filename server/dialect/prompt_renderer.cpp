@@ -302,7 +302,9 @@ RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const Render
 std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer) {
   std::vector<int32_t> ids;
   for (const PromptPiece& piece : prompt.pieces) {
-    if (piece.is_control) {
+    if (!piece.tokens.empty()) {
+      ids.insert(ids.end(), piece.tokens.begin(), piece.tokens.end());
+    } else if (piece.is_control) {
       const std::optional<int32_t> id = tokenizer.control_id(piece.text);
       CHECK(id.has_value());
       ids.push_back(*id);

@@ -2,6 +2,8 @@
 // become one, so that each is a whole byte-pair run. Owned by one rendering.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,12 +14,20 @@ namespace lapidary {
 struct PromptPiece {
   bool is_control = false;
   std::string text;  // a control token's name (`<|turn>`), or text in UTF-8, never empty
+  // A run of tokens that begins and ends with control tokens, as it was generated; `text` is then
+  // how the template spells it.
+  std::vector<int32_t> tokens = {};
 };
 
 class PromptWriter {
  public:
   void control(std::string_view name) {
     pieces_.push_back({.is_control = true, .text = std::string(name)});
+  }
+
+  void generated(std::span<const int32_t> tokens, std::string spelled) {
+    pieces_.push_back(
+        {.is_control = true, .text = std::move(spelled), .tokens = {tokens.begin(), tokens.end()}});
   }
 
   void text(std::string_view text) {

@@ -205,6 +205,22 @@ void write_parameters(const Json& parameters, PromptWriter& writer) {
   writer.text("}");
 }
 
+void spell_call(const ToolCall& call, PromptWriter& writer) {
+  writer.control("<|tool_call>");
+  writer.text("call:" + call.name + "{");
+  write_entries(call.arguments, Keys::kBare, writer);
+  writer.text("}");
+  writer.control("<tool_call|>");
+}
+
+std::string spelled(const ToolCall& call) {
+  PromptWriter writer;
+  spell_call(call, writer);
+  std::string text;
+  for (const PromptPiece& piece : writer.take()) text += piece.text;
+  return text;
+}
+
 }  // namespace
 
 void write_declaration(const ToolDeclaration& tool, PromptWriter& writer) {
@@ -217,11 +233,8 @@ void write_declaration(const ToolDeclaration& tool, PromptWriter& writer) {
 }
 
 void write_call(const ToolCall& call, PromptWriter& writer) {
-  writer.control("<|tool_call>");
-  writer.text("call:" + call.name + "{");
-  write_entries(call.arguments, Keys::kBare, writer);
-  writer.text("}");
-  writer.control("<tool_call|>");
+  if (!call.tokens.empty()) return writer.generated(call.tokens, spelled(call));
+  spell_call(call, writer);
 }
 
 void write_response(std::string_view name, std::string_view result, PromptWriter& writer) {
