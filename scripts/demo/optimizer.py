@@ -6,6 +6,8 @@ its own share of the parameters with the mean of the two.
 
 import torch
 
+from . import mixture
+
 MUON_RATE = 0.02
 ADAM_RATE = 3e-3
 NO_MUON = ("embed_tokens.weight", "router.proj.weight")
@@ -14,7 +16,7 @@ NO_MUON = ("embed_tokens.weight", "router.proj.weight")
 def orthogonal(g, steps=5):
     """The Newton-Schulz iteration of Muon, batched over leading dimensions; rows <= columns."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = (g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)).bfloat16()
+    x = (g / (g.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(mixture.FAST_TYPE)
     for _ in range(steps):
         s = x @ x.transpose(-2, -1)
         x = a * x + (b * s + c * (s @ s)) @ x
