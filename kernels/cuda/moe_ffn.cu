@@ -19,12 +19,11 @@
 //   256 tokens: 1.5 GB, 354 us, in tiles of 32: 1408 blocks, then 2816, three a multiprocessor with
 //     120 KiB under way. Sorting and adding move 23 MB.
 //   8192 tokens: 779 GFLOP, 0.99 ms at 790 TFLOP/s, which is wgmma's; mma.sync reaches 63 % of it
-//   on
-//     Hopper (Luo et al., Dissecting the NVIDIA Hopper Architecture, 2024): 1.57 ms. Tiles of 256
-//     rows x 128 tokens move a byte from L2 per 85 FLOP (5.8 TB/s at 500 TFLOP/s), and 88 KB a step
-//     through shared memory in the 840 clocks of its mmas, which could carry 107 KB. Warps whose 64
-//     tokens are all beyond the tile rest, so that uneven experts waste 6 %. The sum writes and
-//     reads 2 x 369 + 46 MB: 180 us.
+//     on Hopper (Luo et al., Dissecting the NVIDIA Hopper Architecture, 2024): 1.57 ms. Tiles of
+//     256 rows x 128 tokens move a byte from L2 per 85 FLOP (5.8 TB/s at 500 TFLOP/s), and 88 KB a
+//     step through shared memory in the 840 clocks of its mmas, which could carry 107 KB. Warps
+//     whose 64 tokens are all beyond the tile rest, so that uneven experts waste 6 %. The sum
+//     writes and reads 2 x 369 + 46 MB: 180 us.
 //   Workspace: (ffn + hidden) * 2 bytes a pair, 461 MB for 8192 tokens.
 #include <algorithm>
 

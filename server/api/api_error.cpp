@@ -235,6 +235,7 @@ ApiError stuck() {
   ApiError error = make(500, "constraint_limit", "",
                         "The answer went deeper into its grammar than this server can follow.");
   error.type = "server_error";
+  error.is_final = true;
   return error;
 }
 

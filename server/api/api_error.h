@@ -22,6 +22,7 @@ struct ApiError : std::exception {
   std::string param;  // empty: null
   std::string message;
   int retry_after_s = 0;  // 0: no Retry-After header
+  bool is_final = false;  // the same request would fail again: clients are told not to retry
   bool close = false;     // the connection cannot be used any more
 
   const char* what() const noexcept override { return message.c_str(); }

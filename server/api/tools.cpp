@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "server/dialect/tool_name.h"
 #include "server/dialect/tool_schema.h"
 
 namespace lapidary {
@@ -12,7 +13,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxTools = 128;
-constexpr size_t kMaxNameBytes = 128;
 constexpr size_t kAnyLength = SIZE_MAX;  // the body's size is the limit
 
 // A function of the request, with all that is said of it.
@@ -216,13 +216,9 @@ ToolRequest parse_tools(const Fields& body) {
 }
 
 std::string parse_function_name(const Fields& function) {
-  const auto name = function.text("name", kMaxNameBytes);
+  const auto name = function.text("name", kMaxToolNameBytes);
   if (!name) throw api_error::missing_parameter(function.path("name"));
-  const bool is_good = !name->empty() && std::all_of(name->begin(), name->end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  });
-  if (!is_good) {
+  if (!has_tool_name_chars(*name)) {
     throw api_error::invalid_value(function.path("name"),
                                    "names are letters, digits, '_', '-' and '.'.");
   }

@@ -5,6 +5,7 @@
 
 #include "server/api/json_text.h"
 #include "server/dialect/call_scalar.h"
+#include "server/dialect/tool_name.h"
 #include "server/dialect/white_space.h"
 
 namespace lapidary {
@@ -21,15 +22,6 @@ constexpr size_t kMaxDepth = 60;
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
-bool is_name_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-' || c == '.';
-}
-
-bool is_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_name_char);
-}
-
 // `call:f` and `:f` -> f, also `f` if there is such a tool; empty where there is no name.
 std::string_view name_in(std::string_view head, const std::vector<ToolDeclaration>& tools) {
   head = strip(head);
@@ -43,7 +35,7 @@ std::string_view name_in(std::string_view head, const std::vector<ToolDeclaratio
     if (!word.empty() && word != "call") return {};
     head = strip(head.substr(colon + 1));
   }
-  return is_name(head) ? head : std::string_view();
+  return has_tool_name_chars(head) ? head : std::string_view();
 }
 
 bool is_closer(char c) { return c == '}' || c == ']' || c == ')'; }
@@ -383,7 +375,8 @@ void CallParser::take_bare(char c) {
 bool CallParser::is_key(std::string_view text) const {
   const Json* schema = frames_.back().schema;
   const bool declared = schema != nullptr && schema->is_object() && schema->contains("properties");
-  return declared ? declared_property(schema, std::string(text)) != nullptr : is_name(text);
+  return declared ? declared_property(schema, std::string(text)) != nullptr
+                  : has_tool_name_chars(text);
 }
 
 void CallParser::end_bare(std::string_view text) {

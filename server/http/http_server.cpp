@@ -128,6 +128,8 @@ void set_error(httplib::Response& response, const ApiError& error) {
   if (error.retry_after_s > 0) {
     response.set_header("Retry-After", std::to_string(error.retry_after_s));
   }
+  // What both official clients look for before they try again by themselves.
+  if (error.is_final) response.set_header("x-should-retry", "false");
   if (error.close) exchange->close = true;
 }
 

@@ -6,6 +6,7 @@
 #include "config/json_scan.h"
 #include "engine/grammar/ebnf_reader.h"
 #include "engine/grammar/text_sources.h"
+#include "server/dialect/tool_name.h"
 #include "server/schema/schema_writer.h"
 
 namespace lapidary {
@@ -20,13 +21,6 @@ CompiledGrammar compiled(const GrammarVocabulary& vocabulary,
   } catch (const GrammarRefused& refused) {
     return GrammarRefusal{"", refused.what()};
   }
-}
-
-bool is_tool_name(const std::string& name) {
-  return !name.empty() && name.size() <= 64 &&
-         name.find_first_not_of(
-             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
-             std::string::npos;
 }
 
 uint32_t control_token(const GrammarVocabulary& vocabulary, const char* text) {
@@ -93,7 +87,8 @@ CompiledGrammar GrammarCompiler::tool_calls(const std::vector<ToolArguments>& to
     graph.add_token(RuleGraph::kStart, token("<|tool_call>"), head);
     for (size_t i = 0; i < tools.size(); ++i) {
       const std::string path = "/" + std::to_string(i);
-      if (!is_tool_name(tools[i].name)) throw SchemaRefused(path + "/name", "no name of a tool");
+      if (!has_tool_name_chars(tools[i].name))
+        throw SchemaRefused(path + "/name", "no name of a tool");
       SchemaReader reader(tools[i].parameters);
       try {
         const uint32_t arguments = writer.write_root(reader, tools[i].parameters, true);

@@ -67,7 +67,11 @@ const std::unordered_map<std::string_view, Form>& forms() {
       {"readOnly", Form::kAny},
       {"writeOnly", Form::kAny},
       {"contentEncoding", Form::kAny},
-      {"contentMediaType", Form::kAny}};
+      {"contentMediaType", Form::kAny},
+      {"contentSchema", Form::kAny},
+      {"discriminator", Form::kAny},  // OpenAPI: which of `oneOf` it is, without a say of its own
+      {"externalDocs", Form::kAny},
+      {"xml", Form::kAny}};
   return table;
 }
 
@@ -142,6 +146,7 @@ void check_keywords(const OrderedJson& schema, const std::string& path) {
   if (schema.is_boolean()) return;
   if (!schema.is_object()) throw SchemaRefused(path, "a schema must be an object or a boolean");
   for (const auto& [key, value] : schema.items()) {
+    if (key.starts_with("x-")) continue;  // an extension of OpenAPI
     const auto form = forms().find(key);
     if (form == forms().end()) {
       throw SchemaRefused(path_in(path, key), "the keyword `" + key + "` is not supported");

@@ -297,8 +297,8 @@ void SchemaReader::read_strings(const OrderedJson& schema, const std::string& pa
     add("pattern", pattern->get<std::string>(), RegexUse::kSearch);
   }
   const OrderedJson* format = find(schema, "format");
-  if (!format) return;
-  if (const auto pattern = format_pattern(format->get<std::string>())) {
+  if (!format || is_free_format(format->get<std::string>())) return;
+  if (const auto pattern = format_pattern(format->get<std::string>(), shape.max_length)) {
     return add("format", *pattern, RegexUse::kWhole);
   }
   throw SchemaRefused(path + "/format",

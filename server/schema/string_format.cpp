@@ -32,9 +32,37 @@ std::string ipv6() {
   return text + ")";
 }
 
+// A scheme and a host, then what is longest: at most 8 + 5 * 33 + 5 + 192 + 65 + 33 characters.
+std::string uri(bool is_bounded) {
+  return "(https?|ftp)://" + kLabel + "(\\." + kLabel + "){0,4}(:[1-9]\\d{0,3})?" +
+         (is_bounded ? "(/[A-Za-z0-9._~+/-]{0,191})?(\\?[A-Za-z0-9._~=&+-]{0,64})?"
+                       "(#[A-Za-z0-9._~-]{0,32})?"
+                     : "(/[A-Za-z0-9._~+-]*)*(\\?[A-Za-z0-9._~=&+-]*)?(#[A-Za-z0-9._~-]*)?");
+}
+
+// Appendix A of RFC 3339: units follow one another without a gap.
+std::string duration() {
+  const auto units = [](std::string_view letters) {
+    std::string text;
+    for (auto letter = letters.rbegin(); letter != letters.rend(); ++letter) {
+      text = std::string("\\d{1,5}") + *letter + (text.empty() ? "" : "(" + text + ")?");
+    }
+    return text;
+  };
+  const std::string time = "T(" + units("HMS") + "|" + units("MS") + "|" + units("S") + ")";
+  const std::string date = "(" + units("YMD") + "|" + units("MD") + "|" + units("D") + ")";
+  return "P(" + date + "(" + time + ")?|" + time + "|\\d{1,5}W)";
+}
+
 }  // namespace
 
-std::optional<std::string> format_pattern(std::string_view format) {
+bool is_free_format(std::string_view format) {
+  return format == "password" || format == "binary" || format == "path" || format == "file-path" ||
+         format == "directory-path";
+}
+
+std::optional<std::string> format_pattern(std::string_view format,
+                                          std::optional<size_t> max_length) {
   if (format == "date") return kDate;
   if (format == "time") return kClock + kZone;
   if (format == "date-time") return kDate + "T" + kClock + kZone;
@@ -45,10 +73,11 @@ std::optional<std::string> format_pattern(std::string_view format) {
     return "[A-Za-z0-9_+-]{1,32}(\\.[A-Za-z0-9_+-]{1,31})?@" + kLabel + "(\\." + kLabel +
            "){0,2}\\.[A-Za-z]{2,12}";
   }
-  if (format == "uri") {
-    return "(https?|ftp)://" + kLabel + "(\\." + kLabel +
-           "){0,4}(:[1-9]\\d{0,3})?(/[A-Za-z0-9._~+-]*)*(\\?[A-Za-z0-9._~=&+-]*)?"
-           "(#[A-Za-z0-9._~-]*)?";
+  if (format == "uri") return uri(max_length.value_or(0) >= 512);
+  if (format == "hostname") return kLabel + "(\\." + kLabel + "){0,4}";
+  if (format == "duration") return duration();
+  if (format == "byte") {
+    return "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?";
   }
   return std::nullopt;
 }

@@ -56,7 +56,9 @@ bool ValueCheck::holds_scalar(const OrderedJson& value, const OrderedJson& schem
                                                RegexUse::kSearch, value.get<std::string>())) {
       return false;
     }
-    if (!schema.contains("format")) return true;
+    if (!schema.contains("format") || is_free_format(schema["format"].get<std::string>())) {
+      return true;
+    }
     const auto pattern = format_pattern(schema["format"].get<std::string>());
     return pattern && matches(*pattern, RegexUse::kWhole, value.get<std::string>());
   }

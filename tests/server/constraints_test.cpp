@@ -217,10 +217,10 @@ TEST_CASE("what cannot be held to is refused with its path", "[server][grammar]"
     const char* param;
   };
   const std::string deep = R"({"type":"object","properties":{"a/b":{"anyOf":[{"type":"null"},)"
-                           R"({"type":"string","contentSchema":{}}]}}})";
+                           R"({"type":"string","contains":{}}]}}})";
   const std::vector<Row> rows = {
       {schema_format(deep), "invalid_json_schema",
-       "response_format.json_schema.schema.properties.a/b.anyOf[1].contentSchema"},
+       "response_format.json_schema.schema.properties.a/b.anyOf[1].contains"},
       {schema_format(R"x({"pattern":"(?=x)"})x"), "invalid_json_schema",
        "response_format.json_schema.schema.pattern"},
       {schema_format("7"), "invalid_type", "response_format.json_schema.schema"},
@@ -326,6 +326,7 @@ TEST_CASE("an answer that its grammar cannot carry on is an error of the server"
   const ApiError error = error_of(handle_chat_completions, world, chat_request());
   REQUIRE(error.status == 500);
   REQUIRE(error.code == "constraint_limit");
+  REQUIRE(error.is_final);
   const auto chunks = call_stream(handle_chat_completions, world, chat_request());
   REQUIRE(chunks.back()["error"]["code"] == "constraint_limit");
 }

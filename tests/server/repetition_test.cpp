@@ -97,4 +97,28 @@ TEST_CASE("an answer in a circle ends with its reason, streamed or not", "[serve
   }
 }
 
+TEST_CASE("a circle inside what a grammar holds is a cut, never a whole answer", "[server]") {
+  ApiWorld world;
+  world.service.options.repetition = {.max_period = 4, .min_tokens = 20};
+  std::string circle;
+  for (int i = 0; i < 100; ++i) circle += " 1 2";
+  auto object = chat_request();
+  object["response_format"] = {{"type", "json_object"}};
+  auto calling = chat_request();
+  calling["tools"] = {{{"type", "function"}, {"function", {{"name", "f"}}}}};
+  calling["tool_choice"] = "required";
+  for (const auto& [begin, body] : std::vector<std::pair<std::string, nlohmann::json>>{
+           {R"({"a":")", object}, {R"(<|tool_call>call:f{a:<|"|>)", calling}}) {
+    INFO(begin);
+    world.say(begin + circle);
+    const auto whole = call(handle_chat_completions, world, body);
+    CHECK(whole["choices"][0]["finish_reason"] == "length");
+    CHECK(whole["choices"][0]["stop_reason"] == "repetition");
+    CHECK(whole["usage"]["completion_tokens"] < 60);
+    const auto last = call_stream(handle_chat_completions, world, body).back()["choices"][0];
+    CHECK(last["finish_reason"] == "length");
+    CHECK(last["stop_reason"] == "repetition");
+  }
+}
+
 }  // namespace lapidary

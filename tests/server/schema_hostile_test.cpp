@@ -1,5 +1,5 @@
 // Schemas that are made to hurt: each is refused or compiled, soon and in little memory.
-#include <chrono>
+#include <ctime>
 #include <string>
 #include <vector>
 
@@ -94,13 +94,12 @@ TEST_CASE("hostile schemas are refused or compiled, all of them within seconds",
   REQUIRE(schemas.size() >= 100);
   size_t n_refused = 0;
   for (const std::string& schema : schemas) {
-    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t begin = std::clock();
     const CompiledGrammar made = GrammarCompiler(vocabulary).json_schema_text(schema);
-    const auto time =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin);
+    const double milliseconds = 1e3 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     n_refused += std::holds_alternative<GrammarRefusal>(made) ? 1 : 0;
-    // Not asserted, since a machine may be busy: printed when it is too long.
-    if (time.count() > 200) WARN(time.count() << " ms: " << schema.substr(0, 120));
+    // Of this processor, so not asserted: printed when it is too long.
+    if (milliseconds > 150) WARN(milliseconds << " ms: " << schema.substr(0, 120));
   }
   REQUIRE(n_refused > 30);
   REQUIRE(n_refused < schemas.size());
