@@ -2,7 +2,6 @@
 // both forms.
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -15,40 +14,15 @@
 #include "server/api/tokenize.h"
 #include "tests/catch.h"
 #include "tests/server/api_world.h"
+#include "tests/server/tool_requests.h"
 
 namespace lapidary {
 namespace {
 
 using Json = nlohmann::json;
 
-const char kCall[] = "<|tool_call>call:f{a:<|\"|>x<|\"|>,n:1.50}<tool_call|>";
 const char kTwoCalls[] =
     "Both.\n<|tool_call>call:f{a:<|\"|>x<|\"|>}<tool_call|><|tool_call>call:g{}<tool_call|>";
-
-std::string function(const std::string& name, const std::string& more = "") {
-  return R"({"type":"function","function":{"name":")" + name + '"' + more + "}}";
-}
-
-Json tool_request(const std::string& more = "{}") {
-  Json body = chat_request();
-  body["tools"] = Json::parse("[" + function("f") + "," + function("g") + "]");
-  body.update(Json::parse(more));
-  return body;
-}
-
-// The engine says these tokens and ends as told: by the stop token `<|tool_response>`, or cut.
-void say_raw(ApiWorld& world, const std::string& raw, FinishReason finish = FinishReason::stop) {
-  const std::vector<int32_t> ids = world.tokenizer.encode_with_control(raw);
-  world.engine.set_script([ids, finish, &world](const Request& request) {
-    std::vector<TokenEvent> events;
-    for (const int32_t id : ids) events.push_back(ApiWorld::token(request, 0, id));
-    if (finish == FinishReason::stop) {
-      events.push_back(ApiWorld::token(request, 0, world.service.dialect.response_open));
-    }
-    events.back().finish = finish;
-    return events;
-  });
-}
 
 // What a client makes of a stream's deltas.
 Json folded(const std::vector<Json>& chunks) {
@@ -333,79 +307,6 @@ TEST_CASE("a stream is the whole answer, whatever the model says with tools", "[
       REQUIRE(Json::accept(one["arguments"].get<std::string>()));
     }
   }
-}
-
-namespace {
-
-// The prompt's ids when the answer and a result for each of its calls are given back, after
-// `change` had a hand in the message.
-std::vector<int32_t> next_prompt(ApiWorld& world, Json message,
-                                 const std::function<void(Json&)>& change = {}) {
-  if (change) change(message);
-  Json body = tool_request();
-  body["messages"].push_back(message);
-  for (const Json& made : message["tool_calls"]) {
-    body["messages"].push_back({{"role", "tool"}, {"tool_call_id", made["id"]}, {"content", "r"}});
-  }
-  return call(handle_tokenize, world, body)["tokens"].get<std::vector<int32_t>>();
-}
-
-bool has_run(const std::vector<int32_t>& ids, const std::vector<int32_t>& run) {
-  return std::search(ids.begin(), ids.end(), run.begin(), run.end()) != ids.end();
-}
-
-}  // namespace
-
-TEST_CASE("a call comes back as the ids that were generated, or as the template spells it",
-          "[server]") {
-  ApiWorld world;
-  const std::string deep = "{a:[1,-2.5,{k:null,l:[]}],b:{},c:true,d:<|\"|>Zürich, \"x\"\n{}<|\"|>}";
-  for (const auto& [raw, is_canonical] : std::vector<std::pair<std::string, bool>>{
-           {"<|tool_call>call:g{}<tool_call|>", true},
-           {"<|tool_call>call:f" + deep + "<tool_call|><|tool_call>call:g{z:0}<tool_call|>", true},
-           {kCall, false},
-           {"<|tool_call>call:f{b:1e5,a:{ }}<tool_call|><|tool_call>call:g{z:0.0}<tool_call|>",
-            false}}) {
-    INFO(raw);
-    say_raw(world, raw);
-    const std::vector<int32_t> said = world.tokenizer.encode_with_control(raw);
-    const Json message =
-        call(handle_chat_completions, world, tool_request())["choices"][0]["message"];
-    CHECK(has_run(next_prompt(world, message), said));
-    std::vector<Json> ids;
-    for (const Json& chunk : call_stream(handle_chat_completions, world, tool_request())) {
-      for (const Json& made : chunk["choices"][0]["delta"].value("tool_calls", Json::array())) {
-        if (made.contains("id")) ids.push_back(made["id"]);
-      }
-    }
-    const auto as_streamed = [&](Json& m) {
-      for (size_t i = 0; i < ids.size(); ++i) m["tool_calls"][i]["id"] = ids[i];
-    };
-    CHECK(has_run(next_prompt(world, message, as_streamed), said));
-    const auto renamed = [](Json& m) {
-      for (Json& made : m["tool_calls"]) made["id"] = made["id"].get<std::string>() + "x";
-    };
-    CHECK(has_run(next_prompt(world, message, renamed), said) == is_canonical);
-    const auto changed = [](Json& m) { m["tool_calls"][0]["function"]["arguments"] = "{\"q\":1}"; };
-    CHECK_FALSE(has_run(next_prompt(world, message, changed), said));
-    const auto swapped = [](Json& m) { m["tool_calls"][0]["function"]["name"] = "h"; };
-    CHECK_FALSE(has_run(next_prompt(world, message, swapped), said));
-  }
-}
-
-TEST_CASE("what calls were is kept within a number of bytes", "[server]") {
-  CallMemory memory(4096);
-  const auto id_of = [](int i) { return "call_" + std::to_string(i); };
-  for (int i = 0; i < 100; ++i) {
-    memory.keep({.id = id_of(i), .name = "f", .arguments = "{}", .tokens = {1, i}});
-    CHECK_FALSE(memory.recall({.id = id_of(0), .name = "f"}).empty());  // used: it stays
-  }
-  CHECK(memory.recall({.id = id_of(99), .name = "f"}) == std::vector<int32_t>{1, 99});
-  CHECK(memory.recall({.id = id_of(50), .name = "f"}).empty());
-  CHECK(memory.recall({.id = id_of(99), .name = "g"}).empty());
-  memory.keep({.id = "large", .name = "f", .arguments = std::string(5000, ' '), .tokens = {1}});
-  CHECK(memory.recall({.id = "large", .name = "f"}).empty());
-  CHECK_FALSE(memory.recall({.id = id_of(0), .name = "f"}).empty());
 }
 
 TEST_CASE("fields of tools are checked to the last schema", "[server]") {
