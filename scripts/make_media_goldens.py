@@ -5,6 +5,8 @@
 
 - sizes.json: [height, width, budget, target height, target width] of many sizes.
 - resize.json: test pictures, how large they become, and the FNV-1a hash of every level.
+- patches.json: test pictures and the hash of the patches that the image and the video processor
+  make of them for 70 soft tokens, resized as they do it.
 - mel.json: test sounds, how many frames and tokens they make, and some of the frames.
 The pictures and sounds come from a few lines of whole-number arithmetic that the test has as well.
 
@@ -19,7 +21,8 @@ import random
 import numpy
 import torch
 from torchvision.transforms.v2 import functional
-from transformers.models.gemma4 import feature_extraction_gemma4, image_processing_gemma4
+from transformers.models.gemma4 import (feature_extraction_gemma4, image_processing_gemma4,
+                                        video_processing_gemma4)
 
 OUT = pathlib.Path(__file__).resolve().parent.parent / "tests/golden/media"
 BUDGETS = [70, 140, 280, 560, 1120]
@@ -91,6 +94,25 @@ def resizes():
     return cases
 
 
+def patches():
+    image = image_processing_gemma4.Gemma4ImageProcessor()
+    video = video_processing_gemma4.Gemma4VideoProcessor()
+    cases = []
+    for seed, (height, width) in enumerate([(37, 53), (384, 384), (500, 90)], 1):
+        levels = torch.from_numpy(picture("noise", seed, height, width)).permute(2, 0, 1)
+        as_image = image([levels], max_soft_tokens=70, return_tensors="pt")
+        as_frame = video([levels[None]], do_sample_frames=False, max_soft_tokens=70,
+                         return_tensors="pt")
+        rows = {}
+        for name, made, ids in (
+                ("image", as_image["pixel_values"][0], as_image["image_position_ids"][0]),
+                ("frame", as_frame["pixel_values_videos"][0], as_frame["video_position_ids"][0])):
+            made = made[ids[:, 0] >= 0]
+            rows[name] = fnv1a(made.contiguous().numpy())
+        cases.append({"seed": seed, "from": [height, width], "patches": len(made), **rows})
+    return cases
+
+
 def sound(seed, count):
     """A tone of whole samples with noise on it, 16-bit levels as floats."""
     t = numpy.arange(count)
@@ -118,7 +140,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=OUT)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    for name, made in (("sizes", sizes()), ("resize", resizes()), ("mel", mels())):
+    for name, made in (("sizes", sizes()), ("resize", resizes()), ("patches", patches()), ("mel", mels())):
         lines = ",\n".join(json.dumps(row) for row in made)
         (args.out / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 

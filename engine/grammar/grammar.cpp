@@ -138,10 +138,14 @@ void Grammar::allow_node(std::span<const Config> configs, Stacks& stacks,
     const StackCell& cell = stacks.cell(config.cell);
     below_.push_back({cell.node, cell.parent});
   }
-  if (below_.empty()) return;
-  found_.tokens.clear();
-  walker_.walk_from(own->returns, below_, stacks, found_);
-  set_tokens(found_.tokens, mask);
+  // In parts, so that none falls to the limit on configurations.
+  for (std::span<const Config> rest = below_; !rest.empty();) {
+    const size_t n = std::min(rest.size(), Stacks::kMaxConfigs / 4);
+    found_.tokens.clear();
+    walker_.walk_from(own->returns, rest.first(n), stacks, found_);
+    set_tokens(found_.tokens, mask);
+    rest = rest.subspan(n);
+  }
 }
 
 }  // namespace lapidary

@@ -1,7 +1,7 @@
 // Sets of strings as deterministic automata over code points, closed under "and", "not" and bounds
 // on the length: what schemas say about strings and keys. A value; used by the thread that
-// compiles. Surrogates belong to no string. Refuses, with GrammarRefused, more than kMaxStates
-// or kMaxArcs.
+// compiles. Surrogates belong to no string. both() and of_length() refuse, with GrammarRefused,
+// more than kMaxStates or kMaxArcs.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,12 @@
 #include "engine/media/log_mel.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <complex>
 #include <numbers>
+
+#include "kernels/check.h"
 
 namespace lapidary {
 namespace {
@@ -101,6 +104,7 @@ std::vector<float> log_mel(std::span<const float> samples) {
   static const Fft fft;
   static const MelFilters filters;
   static const std::array<double, kFrame> window = hann_window();
+  CHECK(samples.size() <= kMaxAudioSamples);
   const int64_t n_frames = n_mel_frames(static_cast<int64_t>(samples.size()));
   std::vector<float> features;
   features.reserve(static_cast<size_t>(n_frames) * kMelBins);

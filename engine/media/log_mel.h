@@ -19,7 +19,8 @@ int64_t n_mel_frames(int64_t n_samples);
 // Of the tower behind: a quarter of the frames, each halving rounded up.
 int64_t n_audio_tokens(int64_t n_frames);
 
-// [n_mel_frames, kMelBins]: log(mel + 0.001). `samples` from -1 to 1.
+// [n_mel_frames, kMelBins]: log(mel + 0.001). `samples` from -1 to 1. REQUIRES: at most
+// kMaxAudioSamples; the official extractor cuts off what is longer.
 std::vector<float> log_mel(std::span<const float> samples);
 
 }  // namespace lapidary

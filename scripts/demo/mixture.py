@@ -9,7 +9,7 @@ and thirty times slower elsewhere.
 import torch
 
 BLOCK = 64
-HAS_BFLOAT16 = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+HAS_BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 FAST_TYPE = torch.bfloat16 if HAS_BFLOAT16 else torch.float32
 PRODUCT_TYPE = FAST_TYPE  # float32 to compare with the official classes
 

@@ -22,7 +22,7 @@ struct ApiError : std::exception {
   std::string param;  // empty: null
   std::string message;
   int retry_after_s = 0;  // 0: no Retry-After header
-  bool is_final = false;  // the same request would fail again: clients are told not to retry
+  bool is_final = false;  // it would probably fail again, at full cost: clients must not retry
   bool close = false;     // the connection cannot be used any more
 
   const char* what() const noexcept override { return message.c_str(); }

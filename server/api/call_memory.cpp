@@ -11,13 +11,15 @@ size_t CallMemory::bytes(const SpokenCall& call) {
 
 void CallMemory::keep(SpokenCall call) {
   const std::lock_guard lock(mutex_);
-  if (bytes(call) > max_bytes_ || by_id_.contains(call.id)) return;
+  call.arguments.shrink_to_fit();
+  call.tokens.shrink_to_fit();
+  if (bytes(call) > max_bytes_ || by_key_.contains(key(call.id))) return;
   bytes_ += bytes(call);
   calls_.push_front(std::move(call));
-  by_id_.emplace(calls_.front().id, calls_.begin());
+  by_key_.emplace(key(calls_.front().id), calls_.begin());
   while (bytes_ > max_bytes_) {
     bytes_ -= bytes(calls_.back());
-    by_id_.erase(calls_.back().id);
+    by_key_.erase(key(calls_.back().id));
     calls_.pop_back();
   }
 }
@@ -26,8 +28,8 @@ std::vector<int32_t> CallMemory::recall(const ToolCall& call) {
   SpokenCall spoken;
   {
     const std::lock_guard lock(mutex_);
-    const auto at = by_id_.find(call.id);
-    if (at == by_id_.end() || at->second->name != call.name) return {};
+    const auto at = by_key_.find(key(call.id));
+    if (at == by_key_.end() || at->second->name != call.name) return {};
     calls_.splice(calls_.begin(), calls_, at->second);
     spoken = calls_.front();
   }

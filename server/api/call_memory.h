@@ -8,6 +8,7 @@
 #include <list>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -28,17 +29,19 @@ class CallMemory {
   explicit CallMemory(size_t max_bytes = size_t{16} << 20) : max_bytes_(max_bytes) {}
 
   void keep(SpokenCall call);
-  // The tokens of a call that the client gave back as it got it: equal id, name and, as JSON
-  // values, arguments. Empty: unknown, forgotten or changed.
+  // The tokens of a call that the client gave back as it got it: equal id (behind its prefix, which
+  // Anthropic's clients know as `toolu_`), name and, as JSON values, arguments. Empty: unknown,
+  // forgotten or changed.
   std::vector<int32_t> recall(const ToolCall& call);
 
  private:
   static size_t bytes(const SpokenCall& call);
+  static std::string_view key(std::string_view id) { return id.substr(id.rfind('_') + 1); }
 
   const size_t max_bytes_;
   std::mutex mutex_;             // guards all below
   std::list<SpokenCall> calls_;  // the most recently used first
-  std::unordered_map<std::string_view, std::list<SpokenCall>::iterator> by_id_;
+  std::unordered_map<std::string_view, std::list<SpokenCall>::iterator> by_key_;
   size_t bytes_ = 0;
 };
 

@@ -14,7 +14,8 @@ size_t count_characters(std::string_view text) {
 }
 
 ChoiceAssembler::ChoiceAssembler(const Tokenizer& tokenizer, const AssemblyOptions& options)
-    : tools_(options.tools),
+    : tokenizer_(tokenizer),
+      tools_(options.tools),
       decoder_(tokenizer),
       matcher_(options.stop),
       breaker_(options.repetition),
@@ -67,8 +68,8 @@ void ChoiceAssembler::add_token(const TokenEvent& event, ChoiceDelta& delta) {
   OutputDelta text = decode(event.token);
   characters_ += count_characters(text.content);
   delta.content = matcher_.push(text.content);
-  add_calls(std::move(text.calls), delta);
-  if (memory_ != nullptr) follow_call(event.token, delta.calls);
+  add_calls(std::exchange(text.calls, {}), delta);
+  if (memory_ != nullptr) follow_call(event.token, text, delta.calls);
   // The tags of a thought belong to it.
   const bool is_thought = was_thinking || is_thinking();
   if (hide_thoughts_ && is_thought) return;
@@ -104,22 +105,34 @@ void ChoiceAssembler::add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta
   }
 }
 
-// A call whose opener or closer is missing is not kept: the template writes both.
-void ChoiceAssembler::follow_call(int32_t token, const std::vector<ToolCallDelta>& calls) {
+// Kept are calls as the template could have written them: between an opener and a closer one call,
+// no control token but quotes, in pairs, and no text that the parser gave back.
+void ChoiceAssembler::follow_call(int32_t token, const OutputDelta& text,
+                                  const std::vector<ToolCallDelta>& calls) {
+  if (token == dialect_->call_open) {
+    spoken_ = {.tokens = {token}};
+    n_quotes_ = 0;
+    return;
+  }
+  if (spoken_.tokens.empty()) return;
+  spoken_.tokens.push_back(token);
+  bool is_clean = text.content.empty();
   for (const ToolCallDelta& call : calls) {
     if (!call.id.empty()) {
+      is_clean = is_clean && spoken_.id.empty();
       spoken_.id = call.id;
       spoken_.name = call.name;
     }
     spoken_.arguments += call.arguments;
   }
-  if (token == dialect_->call_open) {
-    spoken_ = {.tokens = {token}};
-  } else if (!spoken_.tokens.empty()) {
-    spoken_.tokens.push_back(token);
-    if (token == dialect_->call_close && !spoken_.id.empty()) memory_->keep(std::move(spoken_));
-    if (!is_calling()) spoken_ = {};
+  if (token == dialect_->delimiter) {
+    ++n_quotes_;
+  } else if (tokenizer_.is_control(token)) {
+    is_clean = is_clean && token == dialect_->call_close && n_quotes_ % 2 == 0;
+    if (is_clean && !spoken_.id.empty()) memory_->keep(std::move(spoken_));
+    is_clean = false;
   }
+  if (!is_clean) spoken_ = {};
 }
 
 OutputDelta ChoiceAssembler::flush(bool was_cut) {

@@ -107,8 +107,9 @@ class ChoiceAssembler {
   static void add_calls(std::vector<CallDelta> calls, ChoiceDelta& delta);
   void add_token(const TokenEvent& event, ChoiceDelta& delta);
   void release_logprobs(ChoiceDelta& delta);
-  void follow_call(int32_t token, const std::vector<ToolCallDelta>& calls);
+  void follow_call(int32_t token, const OutputDelta& text, const std::vector<ToolCallDelta>& calls);
 
+  const Tokenizer& tokenizer_;
   std::shared_ptr<const ToolRequest> tools_;  // the parser looks into it
   std::optional<OutputParser> parser_;
   IncrementalDecoder decoder_;
@@ -118,8 +119,8 @@ class ChoiceAssembler {
   std::deque<TokenChoice> waiting_;  // their text is held back
   const DialectTokens* const dialect_;
   CallMemory* const memory_;
-  SpokenCall
-      spoken_;  // the call that is being generated, while its tokens are known from the first
+  SpokenCall spoken_;  // the call that is being generated; no tokens: none that could be kept
+  int n_quotes_ = 0;   // in it
   FinishReason finish_ = FinishReason::none;
   int64_t completion_tokens_ = 0;
   size_t characters_ = 0;  // of content, held text included

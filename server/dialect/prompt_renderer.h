@@ -23,7 +23,7 @@ struct RenderedPrompt {
   // message that has a thought and no content yet.
   bool starts_in_thought = false;
 
-  // The prompt as the official template prints it.
+  // The prompt as the official template prints it; nothing of pieces that are tokens.
   std::string text() const;
 };
 

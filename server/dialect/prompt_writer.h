@@ -14,8 +14,7 @@ namespace lapidary {
 struct PromptPiece {
   bool is_control = false;
   std::string text;  // a control token's name (`<|turn>`), or text in UTF-8, never empty
-  // A run of tokens that begins and ends with control tokens, as it was generated; `text` is then
-  // how the template spells it.
+  // Instead of a text: a run of tokens that begins and ends with control tokens, as generated.
   std::vector<int32_t> tokens = {};
 };
 
@@ -25,9 +24,8 @@ class PromptWriter {
     pieces_.push_back({.is_control = true, .text = std::string(name)});
   }
 
-  void generated(std::span<const int32_t> tokens, std::string spelled) {
-    pieces_.push_back(
-        {.is_control = true, .text = std::move(spelled), .tokens = {tokens.begin(), tokens.end()}});
+  void generated(std::span<const int32_t> tokens) {
+    pieces_.push_back({.is_control = true, .text = {}, .tokens = {tokens.begin(), tokens.end()}});
   }
 
   void text(std::string_view text) {

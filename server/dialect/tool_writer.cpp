@@ -205,22 +205,6 @@ void write_parameters(const Json& parameters, PromptWriter& writer) {
   writer.text("}");
 }
 
-void spell_call(const ToolCall& call, PromptWriter& writer) {
-  writer.control("<|tool_call>");
-  writer.text("call:" + call.name + "{");
-  write_entries(call.arguments, Keys::kBare, writer);
-  writer.text("}");
-  writer.control("<tool_call|>");
-}
-
-std::string spelled(const ToolCall& call) {
-  PromptWriter writer;
-  spell_call(call, writer);
-  std::string text;
-  for (const PromptPiece& piece : writer.take()) text += piece.text;
-  return text;
-}
-
 }  // namespace
 
 void write_declaration(const ToolDeclaration& tool, PromptWriter& writer) {
@@ -233,8 +217,12 @@ void write_declaration(const ToolDeclaration& tool, PromptWriter& writer) {
 }
 
 void write_call(const ToolCall& call, PromptWriter& writer) {
-  if (!call.tokens.empty()) return writer.generated(call.tokens, spelled(call));
-  spell_call(call, writer);
+  if (!call.tokens.empty()) return writer.generated(call.tokens);
+  writer.control("<|tool_call>");
+  writer.text("call:" + call.name + "{");
+  write_entries(call.arguments, Keys::kBare, writer);
+  writer.text("}");
+  writer.control("<tool_call|>");
 }
 
 void write_response(std::string_view name, std::string_view result, PromptWriter& writer) {

@@ -67,16 +67,21 @@ std::optional<std::string> format_pattern(std::string_view format,
   if (format == "time") return kClock + kZone;
   if (format == "date-time") return kDate + "T" + kClock + kZone;
   if (format == "uuid") return "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
+  if (format.size() == 5 && format.starts_with("uuid") && format[4] >= '1' && format[4] <= '8') {
+    return std::string("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-") + format[4] +
+           "[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}";
+  }
   if (format == "ipv4") return kIpv4;
   if (format == "ipv6") return ipv6();
+  if (format == "ipvanyaddress") return "(" + kIpv4 + "|" + ipv6() + ")";
   if (format == "email") {
     return "[A-Za-z0-9_+-]{1,32}(\\.[A-Za-z0-9_+-]{1,31})?@" + kLabel + "(\\." + kLabel +
            "){0,2}\\.[A-Za-z]{2,12}";
   }
-  if (format == "uri") return uri(max_length.value_or(0) >= 512);
+  if (format == "uri" || format == "uri-reference") return uri(max_length.value_or(0) >= 512);
   if (format == "hostname") return kLabel + "(\\." + kLabel + "){0,4}";
   if (format == "duration") return duration();
-  if (format == "byte") {
+  if (format == "byte" || format == "base64") {
     return "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?";
   }
   return std::nullopt;

@@ -1,6 +1,7 @@
 // The values of JSON Schema's `format` that are understood, as patterns: each describes strings
 // that are surely of the format, not all of them (no leap day or second, for example).
-// https://json-schema.org/draft/2020-12/json-schema-validation#section-7, and OpenAPI's registry.
+// https://json-schema.org/draft/2020-12/json-schema-validation#section-7, OpenAPI's registry and
+// the names that Pydantic writes.
 #pragma once
 
 #include <optional>

@@ -148,12 +148,12 @@ def test_one_call_where_calls_are_not_parallel(tiny):
 
 
 def test_what_cannot_be_kept_to_is_refused(tiny):
-    schema = {"type": "object", "properties": {"a": {"type": "string", "contentSchema": {}}}}
+    schema = {"type": "object", "properties": {"a": {"type": "string", "contains": {}}}}
     with pytest.raises(openai.BadRequestError) as refused:
         tiny.client().chat.completions.create(
             model=MODEL_NAME, messages=ASK, response_format={
                 "type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
-    assert refused.value.param == "response_format.json_schema.schema.properties.a.contentSchema"
+    assert refused.value.param == "response_format.json_schema.schema.properties.a.contains"
     assert refused.value.code == "invalid_json_schema"
 
 

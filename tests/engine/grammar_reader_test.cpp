@@ -1,5 +1,7 @@
 // Regular expressions, EBNF and choices: what they accept, what they refuse by name.
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/grammar/ebnf_reader.h"
@@ -64,6 +66,24 @@ std::string ebnf_refusal(const std::string& ebnf) {
 }
 
 }  // namespace
+
+TEST_CASE("the longest string of a pattern, where there is one", "[engine][grammar]") {
+  const std::vector<std::pair<std::string, std::optional<size_t>>> cases = {
+      {"", 0},           {"a", 1},
+      {"a|bcd", 3},      {"(ab|c)d{2}", 4},
+      {"a*", {}},        {"ab?(cd)?e", 5},
+      {"(a|b){0,7}", 7}, {"x(a|bb)*", {}},
+      {"\\u00e9{3}", 3}, {"(ab){2}|a{3}b", 4}};
+  for (const auto& [pattern, longest] : cases) {
+    INFO(pattern);
+    const TextAutomaton text = read_regex(pattern, RegexUse::kWhole);
+    CHECK(text.longest() == longest);
+    if (longest) CHECK(text.of_length(0, longest).longest() == longest);
+    if (longest.value_or(2) > 1) CHECK(text.of_length(0, 1).longest().value_or(9) <= 1);
+  }
+  CHECK(TextAutomaton({}).longest() == 0);
+  CHECK(TextAutomaton::any().of_length(2, 5).longest() == 5);
+}
 
 TEST_CASE("a pattern is searched for, a regex matches the whole", "[engine][grammar]") {
   REQUIRE(finds("b+", "abbc"));

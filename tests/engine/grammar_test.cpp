@@ -151,6 +151,25 @@ TEST_CASE("calls nest as deep as the limit, where masks and acceptance still agr
   REQUIRE(matcher.is_complete());
 }
 
+TEST_CASE("an ambiguous grammar is followed to its limits, and beyond them no further",
+          "[engine][grammar]") {
+  const GrammarVocabulary vocabulary = small_vocabulary();
+  // After n times `a` it stands in 2^n places, all at one node.
+  Matcher matcher = matcher_of(
+      "root ::= s\ns ::= \"a\" l \"c\" | \"a\" r \"b\" | \"d\"\nl ::= s | \"d\" \"d\"\nr ::= s",
+      vocabulary);
+  for (int depth = 0; depth < 9; ++depth) {
+    REQUIRE(allowed(matcher) == accepted(matcher, vocabulary.size()));
+    REQUIRE(matcher.accept(0));
+  }
+  for (int depth = 9; depth < 40; ++depth) {
+    REQUIRE_FALSE(allowed(matcher).empty());
+    REQUIRE(matcher.accept(0));
+  }
+  REQUIRE(matcher.accept(3));
+  for (int depth = 40; depth > 31; --depth) REQUIRE((matcher.accept(2) || matcher.accept(1)));
+}
+
 TEST_CASE("a token that is refused changes nothing", "[engine][grammar]") {
   const GrammarVocabulary vocabulary = small_vocabulary();
   Matcher matcher = matcher_of(R"(root ::= "ab" ("c" root)?)", vocabulary);

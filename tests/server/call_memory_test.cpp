@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "server/api/anthropic.h"
 #include "server/api/call_memory.h"
 #include "server/api/chat_completions.h"
+#include "server/api/responses.h"
 #include "server/api/tokenize.h"
 #include "tests/catch.h"
 #include "tests/server/tool_requests.h"
@@ -70,6 +72,50 @@ TEST_CASE("a call comes back as the ids that were generated, or as the template 
     const auto swapped = [](Json& m) { m["tool_calls"][0]["function"]["name"] = "h"; };
     CHECK_FALSE(has_run(next_prompt(world, message, swapped), said));
   }
+}
+
+TEST_CASE("a call that had to be mended comes back as the template spells it", "[server]") {
+  ApiWorld world;
+  for (const std::string& raw :
+       {std::string("<|tool_call>call:f{n:1.50} I will look<tool_call|>"),  // text behind it
+        std::string("<|tool_call>call:f{n:1.50,a:<|\"|>x}<tool_call|>"),    // a quote is missing
+        std::string("<|tool_call>call:f{n:1.50,<|think|>a:1}<tool_call|>"),
+        std::string("<|tool_call>call:f{n:1.50}call:g{}<tool_call|>"),  // two behind one opener
+        std::string("call:f{n:1.50}"), std::string("<|tool_call>call:f{n:1.50}")}) {
+    INFO(raw);
+    say_raw(world, raw);
+    const Json message =
+        call(handle_chat_completions, world, tool_request())["choices"][0]["message"];
+    REQUIRE_FALSE(message["tool_calls"].empty());
+    const std::vector<int32_t> said = world.tokenizer.encode_with_control("1.50");
+    CHECK_FALSE(has_run(next_prompt(world, message), said));
+  }
+}
+
+TEST_CASE("other front doors give calls back as well", "[server]") {
+  ApiWorld world;
+  say_raw(world, kCall);
+  const std::vector<int32_t> said = world.tokenizer.encode_with_control(kCall);
+  Json body =
+      Json::parse(R"({"model":"tiny","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],
+    "tools":[{"name":"f","input_schema":{"type":"object"}}]})");
+  const Json content = call(handle_anthropic_messages, world, body)["content"];
+  body["messages"].push_back({{"role", "assistant"}, {"content", content}});
+  body["messages"].push_back(
+      {{"role", "user"},
+       {"content",
+        {{{"type", "tool_result"}, {"tool_use_id", content[0]["id"]}, {"content", "r"}}}}});
+  call(handle_anthropic_messages, world, body);
+  CHECK(has_run(world.engine.last_request().tokens, said));
+
+  body = Json::parse(R"({"model":"tiny","input":[{"role":"user","content":"Hi"}],
+    "tools":[{"type":"function","name":"f","parameters":{"type":"object"}}]})");
+  const Json output = call(handle_responses, world, body)["output"];
+  body["input"].push_back(output.back());
+  body["input"].push_back(
+      {{"type", "function_call_output"}, {"call_id", output.back()["call_id"]}, {"output", "r"}});
+  call(handle_responses, world, body);
+  CHECK(has_run(world.engine.last_request().tokens, said));
 }
 
 TEST_CASE("what calls were is kept within a number of bytes", "[server]") {

@@ -225,6 +225,19 @@ TEST_CASE("a refused request carries Retry-After", "[server]") {
   CHECK(client.ask(chat()).status == 200);
 }
 
+TEST_CASE("an answer that its grammar cannot carry on tells clients not to retry", "[server]") {
+  RunningServer server;
+  server.world.engine.set_script([](const Request& request) {
+    TokenEvent last = ApiWorld::token(request, 0, -1);
+    last.finish = FinishReason::failed;
+    return std::vector<TokenEvent>{last};
+  });
+  RawClient client(server.port);
+  const RawAnswer answer = client.ask(chat());
+  CHECK(answer.status == 500);
+  CHECK(answer.header("x-should-retry") == "false");
+}
+
 TEST_CASE("stopping ends idle connections and finishes running answers", "[server]") {
   RunningServer server;
   server.world.engine.set_pause(milliseconds(30));

@@ -106,6 +106,10 @@ TEST_CASE("every keyword lets through what it allows and nothing else", "[server
       {R"({"type":"string","format":"duration"})",
        {"\"P1Y2M3DT4H5M6S\"", "\"PT15M\"", "\"P2W\"", "\"P3D\""},
        {"\"P\"", "\"PT\"", "\"P1Y3D\"", "\"1D\""}},
+      {R"({"type":"string","format":"uuid4"})",
+       {"\"123e4567-e89b-42d3-a456-426614174000\""},
+       {"\"123e4567-e89b-12d3-a456-426614174000\""}},
+      {R"({"type":"string","format":"ipvanyaddress"})", {"\"::1\"", "\"10.0.0.1\""}, {"\"x\""}},
       {R"({"type":"string","format":"byte"})", {"\"\"", "\"aGk=\"", "\"aGk/\""}, {"\"aGk\""}},
       {R"({"type":"string","format":"password","maxLength":3})", {"\"a b\""}, {"\"abcd\"", "1"}},
       {R"({"format":"path","enum":["/x"]})", {"\"/x\""}, {"\"/y\""}},
@@ -258,6 +262,10 @@ TEST_CASE("calls are written in Gemma's syntax from the same schemas", "[server]
   CHECK_FALSE(takes(grammar, "<|tool_call>call:other{}<tool_call|>"));
   CHECK_FALSE(takes(grammar,
                     "<|tool_call>call:weather{unit:<|\"|>C<|\"|>,City:<|\"|>a<|\"|>}<tool_call|>"));
+  const std::string name(128, 'n');
+  const auto long_name = GrammarCompiler(vocabulary()).tool_calls({{name, parameters}}, 1, 1);
+  CHECK(takes(std::get<0>(long_name),
+              "<|tool_call>call:" + name + "{City:<|\"|><|\"|>}<tool_call|>"));
   const auto refused =
       GrammarCompiler(vocabulary())
           .tool_calls({{"f", OrderedJson::parse(R"({"type":"object","properties":{"a:b":{}}})")}},
