@@ -65,13 +65,13 @@ UNCHECKED void copy(std::span<volatile char> to, const volatile char* from) {
 UNCHECKED void poison(std::span<volatile char> bytes) {
   for (volatile char& byte : bytes) byte = static_cast<char>(0xff);
 }
+UNCHECKED bool is_poison(const volatile char& byte) { return byte == static_cast<char>(0xff); }
 // From the first byte that is no poison to the last one.
 UNCHECKED size_t written(std::span<const volatile char> bytes) {
-  const auto is_poison = [&](size_t i) { return bytes[i] == static_cast<char>(0xff); };
   size_t first = 0;
   size_t end = bytes.size();
-  while (first < end && is_poison(first)) ++first;
-  while (first < end && is_poison(end - 1)) --end;
+  while (first < end && is_poison(bytes[first])) ++first;
+  while (first < end && is_poison(bytes[end - 1])) --end;
   return end - first;
 }
 #undef UNCHECKED
