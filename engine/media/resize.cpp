@@ -1,6 +1,7 @@
 #include "engine/media/resize.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "kernels/check.h"
@@ -68,16 +69,21 @@ class Pass {
   int n_out() const { return static_cast<int>(first_.size()); }
 
   // Output `i` of a line of values `stride` apart, for `count` neighbouring lines.
-  void apply(const uint8_t* line, size_t stride, int i, int count, uint8_t* out) const {
+  void apply(const uint8_t* line, size_t stride, int i, size_t count, uint8_t* out) const {
+    constexpr size_t kTogether = 256;  // sums that stay close
+    std::array<int, kTogether> sums;
     const auto at = static_cast<size_t>(i);
-    const uint8_t* from = line + static_cast<size_t>(first_[at]) * stride;
-    for (int c = 0; c < count; ++c) {
-      int sum = 1 << (bits_ - 1);
-      const uint8_t* value = from + c;
-      for (int k = begin_[at]; k < begin_[at + 1]; ++k, value += stride) {
-        sum += weights_[static_cast<size_t>(k)] * *value;
+    for (size_t begin = 0; begin < count; begin += kTogether) {
+      const size_t n = std::min(count - begin, kTogether);
+      const uint8_t* values = line + static_cast<size_t>(first_[at]) * stride + begin;
+      std::fill_n(sums.begin(), n, 1 << (bits_ - 1));
+      for (int k = begin_[at]; k < begin_[at + 1]; ++k, values += stride) {
+        const int weight = weights_[static_cast<size_t>(k)];
+        for (size_t c = 0; c < n; ++c) sums[c] += weight * values[c];
       }
-      out[c] = static_cast<uint8_t>(std::clamp(sum >> bits_, 0, 255));
+      for (size_t c = 0; c < n; ++c) {
+        out[begin + c] = static_cast<uint8_t>(std::clamp(sums[c] >> bits_, 0, 255));
+      }
     }
   }
 
@@ -105,8 +111,7 @@ std::vector<uint8_t> resize_rows(std::span<const uint8_t> pixels, ImageSize from
   const size_t row = static_cast<size_t>(from.width) * kChannels;
   std::vector<uint8_t> out(static_cast<size_t>(height) * row);
   for (int y = 0; y < height; ++y) {
-    pass.apply(pixels.data(), row, y, static_cast<int>(row),
-               out.data() + static_cast<size_t>(y) * row);
+    pass.apply(pixels.data(), row, y, row, out.data() + static_cast<size_t>(y) * row);
   }
   return out;
 }
