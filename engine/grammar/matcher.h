@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "engine/grammar/grammar.h"
@@ -29,14 +28,6 @@ class Matcher {
   bool is_complete() const { return is_complete_; }
   // It has ended: a token that ends a turn was accepted.
   bool is_ended() const { return is_ended_; }
-
-  // The tokens that must follow, each the only one allowed at its place, the end of a turn not
-  // among them. These are exact: no draw could have given others.
-  std::vector<int32_t> forced_tokens(size_t max_tokens) const;
-  // The bytes that must follow, however they are cut into tokens. Tokens that spell them are all
-  // valid, but a model may have drawn other cuts: it is the caller who decides whether that will
-  // do. Ends before a place where a control token or the end of the answer is possible.
-  std::string forced_bytes(size_t max_bytes) const;
 
  private:
   void note_completion();

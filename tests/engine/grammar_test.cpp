@@ -223,23 +223,6 @@ TEST_CASE("control tokens come only where a rule names them", "[engine][grammar]
   REQUIRE(named.is_complete());
 }
 
-TEST_CASE("a forced continuation is what any draw would give", "[engine][grammar]") {
-  const GrammarVocabulary vocabulary = small_vocabulary();
-  const int32_t call = *vocabulary.control_id("<call>");
-  Matcher matcher = matcher_of(R"(root ::= <call> "d" ("b" | "c") <call> "b"?)", vocabulary);
-  REQUIRE(matcher.forced_tokens(9) == std::vector<int32_t>{call});  // "d" or "dc"
-  REQUIRE(matcher.forced_bytes(9).empty());
-  REQUIRE(matcher.accept(call));
-  REQUIRE(matcher.forced_bytes(9) == "d");
-  REQUIRE(matcher.forced_tokens(9).empty());
-  REQUIRE(matcher.accept(3));
-  REQUIRE(matcher.accept(1));
-  REQUIRE(matcher.forced_tokens(9) == std::vector<int32_t>{call});  // not the optional "b"
-  Matcher literal = matcher_of(R"(root ::= "abcd" [ab])", vocabulary);
-  REQUIRE(literal.forced_bytes(9) == "abcd");
-  REQUIRE(literal.forced_bytes(2) == "ab");
-}
-
 TEST_CASE("grammars that cannot be served are refused by name", "[engine][grammar]") {
   const GrammarVocabulary vocabulary = small_vocabulary();
   const auto reason = [&](const std::string& ebnf) -> std::string {
