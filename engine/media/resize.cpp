@@ -66,8 +66,6 @@ class Pass {
     begin_.push_back(static_cast<int>(weights_.size()));
   }
 
-  int n_out() const { return static_cast<int>(first_.size()); }
-
   // Output `i` of a line of values `stride` apart, for `count` neighbouring lines.
   void apply(const uint8_t* line, size_t stride, int i, size_t count, uint8_t* out) const {
     constexpr size_t kTogether = 256;  // sums that stay close

@@ -54,6 +54,18 @@ struct ApiWorld {
     });
   }
 
+  // The one choice says these tokens, control tokens spelled out, and ends by `stop` or cut.
+  void say_raw(const std::string& raw, FinishReason finish, int32_t stop) {
+    const std::vector<int32_t> ids = tokenizer.encode_with_control(raw);
+    engine.set_script([ids, finish, stop](const Request& request) {
+      std::vector<TokenEvent> events;
+      for (const int32_t id : ids) events.push_back(token(request, 0, id));
+      if (finish == FinishReason::stop) events.push_back(token(request, 0, stop));
+      events.back().finish = finish;
+      return events;
+    });
+  }
+
   static TokenEvent token(const Request& request, int choice, int32_t id) {
     TokenEvent event;
     event.choice = choice;

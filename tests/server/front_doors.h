@@ -40,16 +40,7 @@ inline std::vector<nlohmann::json> call_events(Endpoint endpoint, const ApiWorld
 // The engine says these tokens and ends as told: by a stop token, or cut.
 inline void say_raw(ApiWorld& world, const std::string& raw,
                     FinishReason finish = FinishReason::stop) {
-  const std::vector<int32_t> ids = world.tokenizer.encode_with_control(raw);
-  world.engine.set_script([ids, finish, &world](const Request& request) {
-    std::vector<TokenEvent> events;
-    for (const int32_t id : ids) events.push_back(ApiWorld::token(request, 0, id));
-    if (finish == FinishReason::stop) {
-      events.push_back(ApiWorld::token(request, 0, world.config.ids.eos.front()));
-    }
-    events.back().finish = finish;
-    return events;
-  });
+  world.say_raw(raw, finish, world.config.ids.eos.front());
 }
 
 // Thoughts, texts, calls, markup in the wrong place, broken characters; cut anywhere.

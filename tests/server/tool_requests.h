@@ -24,16 +24,7 @@ inline nlohmann::json tool_request(const std::string& more = "{}") {
 // The engine says these tokens and ends as told: by the stop token `<|tool_response>`, or cut.
 inline void say_raw(ApiWorld& world, const std::string& raw,
                     FinishReason finish = FinishReason::stop) {
-  const std::vector<int32_t> ids = world.tokenizer.encode_with_control(raw);
-  world.engine.set_script([ids, finish, &world](const Request& request) {
-    std::vector<TokenEvent> events;
-    for (const int32_t id : ids) events.push_back(ApiWorld::token(request, 0, id));
-    if (finish == FinishReason::stop) {
-      events.push_back(ApiWorld::token(request, 0, world.service.dialect.response_open));
-    }
-    events.back().finish = finish;
-    return events;
-  });
+  world.say_raw(raw, finish, world.service.dialect.response_open);
 }
 
 }  // namespace lapidary
