@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random schemas of realistic shapes; answers drawn from their masks alone must parse and validate.
 
-Usage: check_grammars.py GRAMMAR_BENCH TOKENIZER [COUNT] [SEED]
+Usage: check_grammars.py GRAMMAR_BENCH TOKENIZER [COUNT] [SEED] [walk|walk_ahead]
 
 Prints what did not hold, then one line of counts. Exit status 1 when an answer does not parse or
 validate, 77 without the Python package jsonschema.
@@ -205,7 +205,8 @@ def main():
     seed = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     schemas = [Maker(f"{seed}.{i}").root() for i in range(count)]
     lines = "".join(json.dumps(s, ensure_ascii=False) + "\n" for s in schemas)
-    done = subprocess.run([bench, tokenizer, "walk", str(seed)], input=lines.encode(), check=True,
+    mode = sys.argv[5] if len(sys.argv) > 5 else "walk"
+    done = subprocess.run([bench, tokenizer, mode, str(seed)], input=lines.encode(), check=True,
                           stdout=subprocess.PIPE)
     answers = [json.loads(line) for line in done.stdout.decode().splitlines()]
     assert len(answers) == len(schemas)

@@ -1,99 +1,50 @@
 #include "engine/grammar/grammar.h"
 
 #include <algorithm>
-#include <chrono>
 
 namespace lapidary {
-namespace {
-
-// A walk shorter than this costs less than a signature.
-constexpr size_t kCheapWalk = 12000;
-// Nodes that go on with this many bytes or more are worth a mask before they are needed.
-constexpr int kManyBytes = 24;
-constexpr auto kTimeAhead = std::chrono::milliseconds(15);
-
-void set_tokens(std::span<const int32_t> tokens, std::span<uint32_t> mask) {
-  for (const int32_t id : tokens) {
-    mask[static_cast<size_t>(id) / 32] |= 1U << (static_cast<uint32_t>(id) % 32);
-  }
-}
-
-int n_bytes(const Automaton& automaton, uint32_t node) {
-  int n = 0;
-  for (const ByteEdge& edge : automaton.bytes(node)) n += edge.hi - edge.lo + 1;
-  return n;
-}
-
-}  // namespace
 
 std::shared_ptr<const Grammar> Grammar::compile(const GrammarSource& source,
                                                 const GrammarVocabulary& vocabulary) {
-  auto grammar = std::make_shared<const Grammar>(build_automaton(source), vocabulary);
-  grammar->work_ahead();
-  return grammar;
+  return std::make_shared<const Grammar>(build_automaton(source), vocabulary);
 }
 
 Grammar::Grammar(Automaton automaton, const GrammarVocabulary& vocabulary)
     : automaton_(std::move(automaton)),
       vocabulary_(vocabulary),
-      walker_(automaton_, vocabulary.trie()),
-      stepper_(automaton_),
-      signatures_(automaton_, vocabulary.secret(),
-                  std::min<uint32_t>(vocabulary.trie().max_depth(), 255)),
-      masks_(automaton_.size()) {}
+      masks_(automaton_.size()),
+      masker_(automaton_, vocabulary),
+      stepper_(automaton_) {}
 
 size_t Grammar::bytes() const {
   const std::lock_guard lock(mutex_);
-  return automaton_.bytes() + masks_.size() * sizeof(masks_[0]) + mask_bytes_ + walker_.bytes() +
-         signatures_.bytes();
+  return automaton_.bytes() + masks_.bytes() + masker_.bytes();
 }
 
-// Within a time, since only speed depends on how far it comes.
-void Grammar::work_ahead() const {
-  const std::lock_guard lock(mutex_);
-  const auto end = std::chrono::steady_clock::now() + kTimeAhead;
-  for (uint32_t node = 0; node < automaton_.size(); ++node) {
-    if (n_bytes(automaton_, node) < kManyBytes) continue;
-    if (std::chrono::steady_clock::now() > end) break;
-    mask_of(node);
-  }
-  signatures_.forget();
-}
-
-std::shared_ptr<const NodeMask> Grammar::make_mask(uint32_t node) const {
-  const Config self = {node, Stacks::kUnknown};
-  Stacks stacks;
-  found_ = {};
-  std::optional<NodeSignature> signature;
-  if (!walker_.walk({&self, 1}, stacks, found_, kCheapWalk)) {
-    signature = signatures_.read(node);
-    if (signature) {
-      if (auto kept = vocabulary_.find_mask(*signature)) return kept;
+void Grammar::make_masks(const std::function<bool()>& goes_on) const {
+  NodeMasker masker(automaton_, vocabulary_);
+  std::vector<bool> is_seen(automaton_.size());
+  std::vector<uint32_t> order;
+  const auto see = [&](uint32_t node) {
+    if (!is_seen[node]) order.push_back(node);
+    is_seen[node] = true;
+  };
+  see(automaton_.start());
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (masks_.is_full() || !goes_on()) return;
+    mask_of(order[i], masker);
+    for (const ByteEdge& edge : automaton_.bytes(order[i])) see(edge.target);
+    for (const OtherEdge& edge : automaton_.others(order[i])) {
+      if (edge.is_call) see(automaton_.entry(edge.operand));
+      see(edge.target);
     }
-    found_ = {};
-    walker_.walk({&self, 1}, stacks, found_);
   }
-  auto made = std::make_shared<NodeMask>();
-  made->returns = std::move(found_.returns);
-  if (found_.tokens.size() < vocabulary_.n_words()) {
-    made->tokens = std::move(found_.tokens);
-    made->tokens.shrink_to_fit();
-  } else {
-    made->words.assign(vocabulary_.n_words(), 0);
-    set_tokens(found_.tokens, made->words);
-  }
-  found_ = {};
-  if (signature) vocabulary_.keep_mask(*signature, made);
-  return made;
 }
 
-std::shared_ptr<const NodeMask> Grammar::mask_of(uint32_t node) const {
-  if (masks_[node]) return masks_[node];
-  auto made = make_mask(node);
-  if (mask_bytes_ + made->bytes() <= kMaxMaskBytes) {
-    mask_bytes_ += made->bytes();
-    masks_[node] = made;
-  }
+std::shared_ptr<const NodeMask> Grammar::mask_of(uint32_t node, NodeMasker& masker) const {
+  if (const auto& known = masks_.find(node)) return known;
+  auto made = masker.make(node);
+  masks_.keep(node, made);
   return made;
 }
 
@@ -111,7 +62,7 @@ void Grammar::allow(std::span<const Config> configs, Stacks& stacks,
       });
   if (near_limit != returned_.end()) {
     found_ = {};
-    walker_.walk_at_limit({near_limit, returned_.end()}, stacks, found_);
+    masker_.walker().walk_at_limit({near_limit, returned_.end()}, stacks, found_);
     set_tokens(found_.tokens, mask);
     returned_.erase(near_limit, returned_.end());
   }
@@ -128,7 +79,7 @@ void Grammar::allow(std::span<const Config> configs, Stacks& stacks,
 // REQUIRES: all stand at one node.
 void Grammar::allow_node(std::span<const Config> configs, Stacks& stacks,
                          std::span<uint32_t> mask) const {
-  const auto own = mask_of(configs[0].node);
+  const auto own = mask_of(configs[0].node, masker_);
   for (size_t i = 0; i < own->words.size(); ++i) mask[i] |= own->words[i];
   set_tokens(own->tokens, mask);
   if (own->returns.empty()) return;
@@ -142,7 +93,7 @@ void Grammar::allow_node(std::span<const Config> configs, Stacks& stacks,
   for (std::span<const Config> rest = below_; !rest.empty();) {
     const size_t n = std::min(rest.size(), Stacks::kMaxConfigs / 4);
     found_.tokens.clear();
-    walker_.walk_from(own->returns, rest.first(n), stacks, found_);
+    masker_.walker().walk_from(own->returns, rest.first(n), stacks, found_);
     set_tokens(found_.tokens, mask);
     rest = rest.subspan(n);
   }

@@ -1,9 +1,10 @@
-// A compiled grammar: the automaton, and which tokens each of its nodes allows, worked out when a
-// node is first stood on (the costly ones while compiling) and kept. Shared by the matchers of many
-// requests; every member may be called from any thread.
+// A compiled grammar: the automaton, and which tokens each of its nodes allows, worked out ahead by
+// a MaskMaker or when a node is first stood on, and kept. Shared by the matchers of many requests;
+// every member may be called from any thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -11,9 +12,9 @@
 
 #include "engine/grammar/automaton.h"
 #include "engine/grammar/grammar_vocabulary.h"
-#include "engine/grammar/signature.h"
+#include "engine/grammar/mask_table.h"
+#include "engine/grammar/node_masker.h"
 #include "engine/grammar/stacks.h"
-#include "engine/grammar/trie_walker.h"
 
 namespace lapidary {
 
@@ -30,28 +31,25 @@ class Grammar {
   // that end an answer not among them.
   void allow(std::span<const Config> configs, Stacks& stacks, std::span<uint32_t> mask) const;
 
+  // Makes the masks of all nodes, those nearest to the start first, as long as `goes_on` says so.
+  // Keeps no user of allow() waiting.
+  void make_masks(const std::function<bool()>& goes_on) const;
+
   // What it holds now; its masks grow while it is used.
   size_t bytes() const;
-
-  // Of this grammar alone; what would go beyond is worked out at each use.
-  static constexpr size_t kMaxMaskBytes = size_t{64} << 20;
 
   Grammar(Automaton automaton, const GrammarVocabulary& vocabulary);
 
  private:
-  std::shared_ptr<const NodeMask> mask_of(uint32_t node) const;
-  std::shared_ptr<const NodeMask> make_mask(uint32_t node) const;
-  void work_ahead() const;
+  std::shared_ptr<const NodeMask> mask_of(uint32_t node, NodeMasker& masker) const;
   void allow_node(std::span<const Config> configs, Stacks& stacks, std::span<uint32_t> mask) const;
 
   const Automaton automaton_;
   const GrammarVocabulary& vocabulary_;
+  mutable MaskTable masks_;
   mutable std::mutex mutex_;  // guards all below
-  mutable TrieWalker walker_;
+  mutable NodeMasker masker_;
   mutable Stepper stepper_;
-  mutable SignatureReader signatures_;
-  mutable std::vector<std::shared_ptr<const NodeMask>> masks_;  // by node; null: not yet made
-  mutable size_t mask_bytes_ = 0;
   mutable TrieWalker::Found found_;
   mutable std::vector<Config> returned_, below_;
 };

@@ -21,8 +21,6 @@ class SignatureReader {
 
   // Nothing for a node with too much within reach: its mask is then worked out anew.
   std::optional<NodeSignature> read(uint32_t node);
-  // Forgets what it found on the way, which only makes the next readings quicker.
-  void forget() { known_ = {}; }
   size_t bytes() const { return known_.size() * kBytesKnown; }
 
  private:

@@ -95,6 +95,9 @@ GrammarCache::Answer GrammarCache::get(std::string key,
   } const leave{*this, lock, compiling_.insert(key).first};
   lock.unlock();
   CompiledGrammar made = compile();
+  if (const auto* grammar = std::get_if<std::shared_ptr<const Grammar>>(&made)) {
+    mask_maker_.add(*grammar);
+  }
   lock.lock();
   keep({std::move(key), made});
   return made;

@@ -1,7 +1,8 @@
 // Compiled grammars by what was asked for, so that a schema that comes with every request is
 // compiled once. Least recently used ones go first when the memory is spent; those that answers
-// still use stay alive with them. Compiles on the caller's thread, only a few at a time: what a
-// client can make the server hold and compute is bounded. Any thread.
+// still use stay alive with them. Compiles on the caller's thread, only a few at a time, and has
+// the masks made on one of its own: what a client can make the server hold and compute is bounded.
+// Any thread.
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/grammar/mask_maker.h"
 #include "server/schema/grammar_compiler.h"
 
 namespace lapidary {
@@ -58,6 +60,7 @@ class GrammarCache {
 
   const GrammarCompiler compiler_;
   const size_t max_bytes_;
+  MaskMaker mask_maker_;
   mutable std::mutex mutex_;         // guards all below
   std::condition_variable changed_;  // compiling_ and by_key_
   std::set<std::string> compiling_;

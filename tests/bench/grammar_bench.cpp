@@ -1,8 +1,10 @@
 // Grammars with a real tokenizer, from a command line.
-//   grammar_bench TOKENIZER walk [SEED]   JSON schemas, one a line, from standard input; for each a
-//                                         line {"text": ...} that was drawn from the masks alone,
-//                                         {"refused": reason, "path": ...}, or {"open": text} when
-//                                         it did not end. Times go to standard error.
+//   grammar_bench TOKENIZER walk|walk_ahead [SEED]
+//       JSON schemas, one a line, from standard input; for each a line {"text": ...} that was drawn
+//       from the masks alone, {"refused": reason, "path": ...}, or {"open": text} when it did not
+//       end. Times go to standard error.
+//       walk: each node's mask is made when it is first stood on. walk_ahead: a MaskMaker has had
+//       its time before the first token, as a server's has during the prompt; "ahead" is that time.
 // Draws are uniform over the allowed tokens; after a while whatever closes is preferred.
 #include <algorithm>
 #include <bit>
@@ -14,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/grammar/mask_maker.h"
 #include "engine/grammar/matcher.h"
 #include "engine/text/tokenizer.h"
 #include "server/schema/grammar_compiler.h"
@@ -39,8 +42,9 @@ void print_times(const char* name, std::vector<double> times) {
 
 class Walker {
  public:
-  Walker(const Tokenizer& tokenizer, const GrammarVocabulary& vocabulary, unsigned seed)
-      : vocabulary_(vocabulary), random_(seed) {
+  Walker(const Tokenizer& tokenizer, const GrammarVocabulary& vocabulary, unsigned seed,
+         bool works_ahead)
+      : vocabulary_(vocabulary), random_(seed), works_ahead_(works_ahead) {
     for (const char* text : {"\"", "}", "]", ",", ":"}) {
       closers_.push_back(*tokenizer.token_id(text));
     }
@@ -53,7 +57,9 @@ class Walker {
     if (const auto* refusal = std::get_if<GrammarRefusal>(&made)) {
       return {{"refused", refusal->reason}, {"path", refusal->path}};
     }
-    Matcher matcher(std::get<0>(made));
+    const auto grammar = std::get<0>(made);
+    if (works_ahead_) work_ahead(grammar);
+    Matcher matcher(grammar);
     std::vector<uint32_t> mask(matcher.n_words());
     std::string text;
     for (int step = 0; step < kMaxSteps; ++step) {
@@ -71,11 +77,18 @@ class Walker {
         {"open", OrderedJson(text).dump(-1, ' ', false, OrderedJson::error_handler_t::replace)}};
   }
 
-  std::vector<double> compile_times, mask_times, accept_times;
+  std::vector<double> compile_times, ahead_times, mask_times, accept_times;
 
  private:
   static constexpr int kMaxSteps = 3000;
   static constexpr int kFreeSteps = 40;
+
+  void work_ahead(const std::shared_ptr<const Grammar>& grammar) {
+    const auto begin = Clock::now();
+    mask_maker_.add(grammar);
+    mask_maker_.wait_until_idle();
+    ahead_times.push_back(microseconds(begin));
+  }
 
   static bool has(const std::vector<uint32_t>& mask, int32_t id) {
     return ((mask[static_cast<size_t>(id) / 32] >> (id % 32)) & 1) != 0;
@@ -110,25 +123,30 @@ class Walker {
   }
 
   const GrammarVocabulary& vocabulary_;
+  MaskMaker mask_maker_;
   std::mt19937 random_;
+  const bool works_ahead_;
   std::vector<int32_t> closers_;
 };
 
 int run(int argc, char** argv) {
-  if (argc < 3 || std::string(argv[2]) != "walk") {
-    std::fprintf(stderr, "usage: grammar_bench TOKENIZER walk [SEED] < SCHEMAS\n");
+  const std::string mode = argc < 3 ? "" : argv[2];
+  if (mode != "walk" && mode != "walk_ahead") {
+    std::fprintf(stderr, "usage: grammar_bench TOKENIZER walk|walk_ahead [SEED] < SCHEMAS\n");
     return 2;
   }
   const Tokenizer tokenizer = Tokenizer::from_file(argv[1]);
   const GrammarVocabulary vocabulary(
       tokenizer, {*tokenizer.control_id("<eos>"), *tokenizer.control_id("<turn|>")});
-  Walker walker(tokenizer, vocabulary, argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1);
+  Walker walker(tokenizer, vocabulary, argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1,
+                mode == "walk_ahead");
   std::string line;
   while (std::getline(std::cin, line)) {
     std::cout << walker.walk(line).dump(-1, ' ', false, OrderedJson::error_handler_t::replace)
               << std::endl;
   }
   print_times("compile", walker.compile_times);
+  print_times("ahead", walker.ahead_times);
   print_times("mask", walker.mask_times);
   print_times("accept", walker.accept_times);
   return 0;

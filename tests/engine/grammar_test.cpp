@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/grammar/ebnf_reader.h"
+#include "engine/grammar/mask_maker.h"
 #include "engine/grammar/matcher.h"
 #include "engine/grammar/text_sources.h"
 #include "tests/catch.h"
@@ -83,10 +84,9 @@ std::string random_grammar(std::mt19937& random) {
   return text;
 }
 
-}  // namespace
-
-TEST_CASE("masks equal what accepting every token says, in random grammars and states",
-          "[engine][grammar]") {
+// `prepare` sees each grammar before its first matcher.
+template <typename Prepare>
+void check_masks(const Prepare& prepare) {
   const GrammarVocabulary vocabulary = small_vocabulary();
   std::mt19937 random(7);
   int n_states = 0;
@@ -98,6 +98,7 @@ TEST_CASE("masks equal what accepting every token says, in random grammars and s
     } catch (const GrammarRefused&) {
       continue;
     }
+    prepare(grammar);
     Matcher matcher(grammar);
     for (int step = 0; step < 12 && !matcher.is_ended(); ++step) {
       const auto ids = allowed(matcher);
@@ -111,6 +112,28 @@ TEST_CASE("masks equal what accepting every token says, in random grammars and s
     }
   }
   REQUIRE(n_states > 3000);
+}
+
+}  // namespace
+
+TEST_CASE("masks equal what accepting every token says, in random grammars and states",
+          "[engine][grammar]") {
+  check_masks([](const auto&) {});
+}
+
+TEST_CASE("so do masks that were made ahead", "[engine][grammar]") {
+  MaskMaker maker;
+  check_masks([&](const std::shared_ptr<const Grammar>& grammar) {
+    const size_t before = grammar->bytes();
+    maker.add(grammar);
+    maker.wait_until_idle();
+    REQUIRE(grammar->bytes() > before);
+  });
+}
+
+TEST_CASE("and masks that are made meanwhile", "[engine][grammar]") {
+  MaskMaker maker;
+  check_masks([&](const std::shared_ptr<const Grammar>& grammar) { maker.add(grammar); });
 }
 
 TEST_CASE("the bytes that were accepted are in the language, and only those", "[engine][grammar]") {
