@@ -266,7 +266,12 @@ ModelConfig ModelConfig::load(const fs::path& folder) {
   read_ropes(text, config);
   read_moe(text, config);
   read_per_layer_embeddings(text, config);
-  config.has_vision = file.object("vision_config").has_value();
+  // The encoder-free files (gemma4_unified) have another kind of vision, not computed yet.
+  if (const auto vision = file.object("vision_config"); vision && config.model_type == "gemma4") {
+    config.vision = read_vision_config(*vision);
+  }
+  const nlohmann::json* both_ways = text.find("use_bidirectional_attention");
+  config.sees_images_whole = both_ways != nullptr && *both_ways == "vision";
   config.has_audio = file.object("audio_config").has_value();
   read_ids(file, text, config);
 

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "config/vision_config.h"
+
 namespace lapidary {
 
 enum class LayerKind : uint8_t { sliding, global };
@@ -80,7 +82,10 @@ struct ModelConfig {
 
   RopeConfig rope_sliding, rope_global;
   std::vector<LayerConfig> layers;
-  bool has_vision = false, has_audio = false;  // towers in the file; not run by this engine yet
+  std::optional<VisionConfig> vision;  // a vision tower
+  bool has_audio = false;              // an audio tower in the file; not run by this engine yet
+  // Tokens of one image see one another both ways on sliding layers.
+  bool sees_images_whole = false;
 
   SpecialIds ids;
   GenerationDefaults generation;

@@ -24,9 +24,12 @@ const char* part_name(TensorRole role) {
       return "experts";
     case TensorRole::ple_projection:
       return "per-layer projections";
+    case TensorRole::vision:
+      return "vision tower";
     case TensorRole::norm:
     case TensorRole::qk_norm:
     case TensorRole::layer_scalar:
+    case TensorRole::clip_bound:
       return "norms and scales";
   }
   return "?";

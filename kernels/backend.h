@@ -225,6 +225,41 @@ struct GatherRowsArgs {
   Tensor out;   // [n_rows, hidden] f32
 };
 
+// What towers need beside the decoder's verbs (media):
+
+// out[t] = x[t] + sum_j table[ids[t][j]]: patches and where they lie.
+struct AddEmbeddingsArgs {
+  Tensor x;                       // [n_tokens, hidden] act
+  Tensor ids;                     // [n_tokens, n_ids] i32, each in [0, table rows)
+  const Weight* table = nullptr;  // [.., hidden]
+  Tensor out;                     // [n_tokens, hidden] f32: h
+};
+
+// out[t][column + i] = min(max(x[t][i], low), high); nothing else of out is written. How parts that
+// were clipped one by one come to stand side by side.
+struct ClipArgs {
+  Tensor x;  // [n_tokens, width] act
+  float low = 0.0F, high = 0.0F;
+  int64_t column = 0;
+  Tensor out;  // [n_tokens, >= column + width] act; may be x
+};
+
+// out[i] = (scale * mean_j h[rows[i][j]] - shift) * factor, in float32.
+struct PoolRowsArgs {
+  Tensor h;               // [n_tokens, hidden] f32
+  Tensor rows;            // [n_out, n_pooled] i32
+  float scale = 1.0F;
+  Tensor shift, factor;   // [hidden] f32; empty: 0 and 1
+  Tensor out;             // [n_out, hidden] f32
+};
+
+// h[rows[i]] = x[i]: soft tokens into the places that were kept for them.
+struct PlaceRowsArgs {
+  Tensor x;     // [n, hidden] act
+  Tensor rows;  // [n] i32, all different
+  Tensor h;     // [n_tokens, hidden] f32
+};
+
 // Copies whole pages of one layer: pages[to[i]] = pages[from[i]] for K and V.
 struct CopyPagesArgs {
   Tensor from, to;          // [n] i32
@@ -346,6 +381,10 @@ class Backend {
   virtual std::vector<Sampled> sample(const SampleArgs&) = 0;
   virtual void gather_rows(const GatherRowsArgs&) = 0;
   virtual void copy_pages(const CopyPagesArgs&) = 0;
+  virtual void add_embeddings(const AddEmbeddingsArgs&) = 0;
+  virtual void clip(const ClipArgs&) = 0;
+  virtual void pool_rows(const PoolRowsArgs&) = 0;
+  virtual void place_rows(const PlaceRowsArgs&) = 0;
 };
 
 // Empty when make_cuda_backend has a device to use; else why not, in words that continue a sentence

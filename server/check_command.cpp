@@ -33,7 +33,10 @@ std::string model_line(const ModelConfig& c) {
             ", top " + std::to_string(c.top_k_experts);
   }
   if (c.ple_dim > 0) text += ", per-layer embeddings of " + std::to_string(c.ple_dim);
-  if (c.has_vision) text += "; vision tower (not used yet)";
+  if (c.vision) {
+    text += "; vision tower of " + std::to_string(c.vision->n_layers) + " layers, hidden " +
+            std::to_string(c.vision->hidden);
+  }
   if (c.has_audio) text += "; audio tower (not used yet)";
   return text;
 }
@@ -43,7 +46,7 @@ std::string weights_line(const fs::path& folder, const ModelConfig& model) {
   if (!Checkpoint::has_weights(folder)) return "not there, so not checked";
   const auto checkpoint = Checkpoint::open(folder, model);
   std::string text = std::to_string(checkpoint->files().size()) + " file(s), " +
-                     std::to_string(checkpoint->n_text_tensors()) + " tensors as expected";
+                     std::to_string(checkpoint->n_tensors()) + " tensors as expected";
   if (checkpoint->n_other_tensors() > 0) {
     text += ", " + std::to_string(checkpoint->n_other_tensors()) + " of towers ignored";
   }

@@ -1,6 +1,5 @@
 #include "engine/model/checkpoint.h"
 
-#include <optional>
 #include <set>
 #include <string_view>
 #include <system_error>
@@ -28,17 +27,18 @@ bool starts_with_any(std::string_view name, std::initializer_list<std::string_vi
   return false;
 }
 
-// The name as the table has it; none for a tower's tensor. Names that fit nowhere come back whole
-// and are then found unexpected.
-std::optional<std::string> table_name(std::string_view name) {
-  if (starts_with_any(name, {"model.vision_tower.", "model.embed_vision.", "model.audio_tower.",
-                             "model.embed_audio.", "model.vision_embedder."})) {
-    return std::nullopt;
-  }
+// The name as the table has it. Names that fit nowhere come back whole and are then found
+// unexpected.
+std::string table_name(std::string_view name) {
   for (std::string_view prefix : {"model.language_model.", "model."}) {
-    if (starts_with_any(name, {prefix})) return std::string(name.substr(prefix.size()));
+    if (name.starts_with(prefix)) return std::string(name.substr(prefix.size()));
   }
   return std::string(name);
+}
+
+bool is_of_tower(std::string_view name) {
+  return starts_with_any(
+      name, {"vision_tower.", "embed_vision.", "audio_tower.", "embed_audio.", "vision_embedder."});
 }
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -127,12 +127,7 @@ void Checkpoint::open_shards(const fs::path& folder, const fs::path& index) {
 
 void Checkpoint::add_file(std::shared_ptr<SafetensorsFile> file) {
   for (const auto& [name, view] : file->tensors()) {
-    auto plain = table_name(name);
-    if (!plain) {
-      ++n_other_;
-      continue;
-    }
-    const auto [it, fresh] = text_.emplace(std::move(*plain), Place{file, &view, name});
+    const auto [it, fresh] = tensors_.emplace(table_name(name), Place{file, &view, name});
     if (!fresh) {
       throw StartupError(file->path().string() + ": tensor " + printable(name) +
                          " is the same as " + printable(it->second.name) + " of " +
@@ -142,14 +137,14 @@ void Checkpoint::add_file(std::shared_ptr<SafetensorsFile> file) {
   files_.push_back(std::move(file));
 }
 
-void Checkpoint::check(const ModelConfig& config) const {
+void Checkpoint::check(const ModelConfig& config) {
   const std::string folder = files_.front()->path().parent_path().string();
   std::set<std::string_view> expected;
   const std::vector<TensorSpec> specs = expected_tensors(config);
   for (const TensorSpec& spec : specs) {
     expected.insert(spec.name);
-    const auto it = text_.find(spec.name);
-    if (it == text_.end()) {
+    const auto it = tensors_.find(spec.name);
+    if (it == tensors_.end()) {
       if (spec.optional) continue;
       throw StartupError(
           (files_.size() == 1 ? files_.front()->path().string() : "No file of " + folder) +
@@ -168,28 +163,35 @@ void Checkpoint::check(const ModelConfig& config) const {
                          "; only BF16, F16 and F32 are supported.");
     }
   }
-  for (const auto& [name, place] : text_) {
-    if (expected.count(name) == 0) {
+  for (auto at = tensors_.begin(); at != tensors_.end();) {
+    const auto& [name, place] = *at;
+    if (expected.count(name) > 0) {
+      ++at;
+      continue;
+    }
+    if (!is_of_tower(name)) {
       throw StartupError(place.file->path().string() + ": tensor " + printable(place.name) +
                          " is not part of the model that config.json describes.");
     }
+    ++n_other_;
+    at = tensors_.erase(at);
   }
 }
 
-bool Checkpoint::has(std::string_view name) const { return text_.find(name) != text_.end(); }
+bool Checkpoint::has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
 
 void Checkpoint::will_read(const std::vector<const TensorSpec*>& specs) {
   std::vector<ReadAhead::Range> ranges;
   for (const TensorSpec* spec : specs) {
-    const TensorView& view = *text_.find(spec->name)->second.view;
+    const TensorView& view = *tensors_.find(spec->name)->second.view;
     ranges.push_back({view.data, view.bytes});
   }
   read_ahead_ = std::make_unique<ReadAhead>(std::move(ranges), ReadAhead::Limits{});
 }
 
 HostTensor Checkpoint::get(const TensorSpec& spec) {
-  const auto it = text_.find(spec.name);
-  CHECK(it != text_.end() && it->second.view->shape == spec.shape);
+  const auto it = tensors_.find(spec.name);
+  CHECK(it != tensors_.end() && it->second.view->shape == spec.shape);
   const Place& place = it->second;
   place.file->advise(*place.view, SafetensorsFile::Access::sequential);
   return {.dtype = *place.view->dtype,
@@ -200,13 +202,13 @@ HostTensor Checkpoint::get(const TensorSpec& spec) {
 }
 
 void Checkpoint::done_with(const TensorSpec& spec) {
-  const Place& place = text_.find(spec.name)->second;
+  const Place& place = tensors_.find(spec.name)->second;
   place.file->advise(*place.view, SafetensorsFile::Access::done);
   if (read_ahead_) read_ahead_->pass(place.view->bytes);
 }
 
 void Checkpoint::keep_for_gather(const TensorSpec& spec) {
-  const Place& place = text_.find(spec.name)->second;
+  const Place& place = tensors_.find(spec.name)->second;
   place.file->advise(*place.view, SafetensorsFile::Access::random);
 }
 

@@ -36,6 +36,7 @@ class Gemma4 {
   int max_logit_rows() const;
 
   const ModelConfig& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
 
  private:
   // The step's integers on the device, and what is computed once for all layers.

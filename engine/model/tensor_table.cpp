@@ -14,6 +14,7 @@ class Table {
     for (int l = 0; l < c_.n_layers(); ++l) layer(l);
     // Used when the file has one, whatever it says of ties.
     add("lm_head.weight", {c_.vocab, c_.hidden}, TensorRole::embedding, c_.tie_embeddings);
+    if (c_.vision) vision(*c_.vision);
     return std::move(specs_);
   }
 
@@ -82,6 +83,47 @@ class Table {
     for (const char* norm : {"pre_feedforward_layernorm_2", "post_feedforward_layernorm_1",
                              "post_feedforward_layernorm_2"}) {
       add(p + norm + ".weight", {hidden}, TensorRole::norm);
+    }
+  }
+
+  void vision(const VisionConfig& v) {
+    const std::string p = "vision_tower.";
+    const int64_t patch = 3 * 16 * 16;
+    add(p + "patch_embedder.input_proj.weight", {v.hidden, patch}, TensorRole::vision);
+    add(p + "patch_embedder.position_embedding_table", {2, v.n_positions, v.hidden},
+        TensorRole::vision);
+    for (int l = 0; l < v.n_layers; ++l) {
+      vision_layer(p + "encoder.layers." + std::to_string(l) + ".", v);
+    }
+    if (v.standardizes) {
+      add(p + "std_bias", {v.hidden}, TensorRole::norm);
+      add(p + "std_scale", {v.hidden}, TensorRole::norm);
+    }
+    add("embed_vision.embedding_projection.weight", {c_.hidden, v.hidden}, TensorRole::vision);
+  }
+
+  void vision_layer(const std::string& p, const VisionConfig& v) {
+    const int64_t heads = int64_t{v.n_heads} * v.head_dim;
+    for (const char* norm : {"input_layernorm", "post_attention_layernorm",
+                             "pre_feedforward_layernorm", "post_feedforward_layernorm"}) {
+      add(p + norm + ".weight", {v.hidden}, TensorRole::norm);
+    }
+    for (const char* name : {"q_proj", "k_proj", "v_proj"}) {
+      tower_linear(p + "self_attn." + name, heads, v.hidden, v.clips);
+    }
+    tower_linear(p + "self_attn.o_proj", v.hidden, heads, v.clips);
+    add(p + "self_attn.q_norm.weight", {v.head_dim}, TensorRole::qk_norm);
+    add(p + "self_attn.k_norm.weight", {v.head_dim}, TensorRole::qk_norm);
+    tower_linear(p + "mlp.gate_proj", v.ffn, v.hidden, v.clips);
+    tower_linear(p + "mlp.up_proj", v.ffn, v.hidden, v.clips);
+    tower_linear(p + "mlp.down_proj", v.hidden, v.ffn, v.clips);
+  }
+
+  void tower_linear(const std::string& p, int64_t rows, int64_t cols, bool clips) {
+    add(p + ".linear.weight", {rows, cols}, TensorRole::vision);
+    if (!clips) return;
+    for (const char* bound : {"input_min", "input_max", "output_min", "output_max"}) {
+      add(p + "." + bound, {}, TensorRole::clip_bound, true);
     }
   }
 

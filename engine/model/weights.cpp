@@ -1,21 +1,17 @@
 #include "engine/model/weights.h"
 
 #include <cmath>
-#include <map>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 #include "config/startup_error.h"
-#include "kernels/check.h"
+#include "engine/model/vision_weights.h"
+#include "engine/model/weight_reader.h"
 
 namespace lapidary {
 namespace {
-
-HostMatrix matrix(const HostTensor& t) {
-  return {.data = t.data, .dtype = t.dtype, .rows = t.shape[0], .cols = t.shape[1]};
-}
 
 // Rows [first, first + rows) of each of the stacked matrices of a [count, all rows, cols] tensor.
 HostMatrix slice(const HostTensor& t, int64_t first, int64_t rows) {
@@ -33,121 +29,55 @@ class Loader {
  public:
   Loader(const ModelConfig& config, TensorSource& source, Backend& backend,
          const LoadProgress& progress)
-      : c_(config), source_(source), backend_(backend), progress_(progress) {
-    for (TensorSpec& spec : expected_tensors(config)) {
-      const bool is_read = !spec.unused && source.has(spec.name);
-      if (is_read) state_.total += spec.count();
-      const auto [place, is_new] = specs_.emplace(spec.name, std::move(spec));
-      if (is_read && place->second.role != TensorRole::ple_table) order_.push_back(&place->second);
-    }
-  }
+      : c_(config), progress_(progress), reader_(config, source, backend, progress) {}
 
   Weights load() {
-    source_.will_read(order_);
+    reader_.begin();
     globals();
     for (int l = 0; l < c_.n_layers(); ++l) w_.layers.push_back(layer(l));
+    if (c_.vision) w_.vision = load_vision_weights(*c_.vision, reader_);
     // Until here nobody has waited for the device.
     float last = 0;
-    backend_.download(&last, w_.norm.buffer.data(), sizeof(last));
-    if (progress_) progress_(state_);
+    reader_.backend().download(&last, w_.norm.buffer.data(), sizeof(last));
+    if (progress_) progress_(reader_.state());
+    w_.bytes = reader_.bytes();
     return std::move(w_);
   }
 
  private:
-  const TensorSpec& spec(const std::string& name) const {
-    const auto it = specs_.find(name);
-    CHECK(it != specs_.end());
-    return it->second;
-  }
-
-  void done(const TensorSpec& s, const HostTensor& t) {
-    source_.done_with(s);
-    state_.bytes += t.bytes;
-    report(s);
-  }
-
-  void report(const TensorSpec& s) {
-    state_.done += s.count();
-    if (progress_) progress_(state_);
-  }
-
-  // Parts of one weight, each a [rows, cols] tensor.
   Weight pack(const std::vector<std::string>& names, WeightForm form) {
-    std::vector<HostTensor> tensors;
-    std::vector<HostMatrix> parts;
-    for (const std::string& name : names) {
-      tensors.push_back(source_.get(spec(name)));
-      parts.push_back(matrix(tensors.back()));
-    }
-    Weight weight = pack_parts(parts, form);
-    for (size_t i = 0; i < names.size(); ++i) done(spec(names[i]), tensors[i]);
-    return weight;
+    return reader_.pack(names, form);
   }
-
-  Weight pack_parts(std::span<const HostMatrix> parts, WeightForm form) {
-    Weight weight = backend_.pack(parts, form);
-    w_.bytes += static_cast<int64_t>(weight.buffer.bytes());
-    return weight;
+  WeightVector vector(const std::string& name, float scale = 1.0F) {
+    return reader_.vector(name, scale);
   }
 
   Buffer map_host(const HostMatrix& m) {
     try {
-      return backend_.map_host(m);
+      return reader_.backend().map_host(m);
     } catch (const std::runtime_error& e) {
       throw StartupError(e.what());
     }
   }
 
-  WeightVector vector(const std::string& name, float scale = 1.0F) {
-    const TensorSpec& s = spec(name);
-    const HostTensor t = source_.get(s);
-    std::vector<float> values(static_cast<size_t>(s.count()));
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = host_element(t, static_cast<int64_t>(i)) * scale;
-      if (!std::isfinite(values[i])) {
-        throw StartupError("Tensor " + name + " holds a value that is not finite (element " +
-                           std::to_string(i) + "); the file is damaged, download it again.");
-      }
-    }
-    WeightVector v;
-    v.size = s.count();
-    v.buffer = backend_.allocate(values.size() * sizeof(float));
-    backend_.upload(v.buffer.data(), values.data(), values.size() * sizeof(float));
-    w_.bytes += static_cast<int64_t>(v.buffer.bytes());
-    done(s, t);
-    return v;
-  }
-
-  float scalar(const std::string& name) {
-    const HostTensor t = source_.get(spec(name));
-    const float value = host_element(t, 0);
-    if (!std::isfinite(value)) {
-      throw StartupError("Tensor " + name +
-                         " is not finite; the file is damaged, download it again.");
-    }
-    done(spec(name), t);
-    return value;
-  }
-
   void globals() {
-    const TensorSpec& embed = spec("embed_tokens.weight");
-    const HostTensor table = source_.get(embed);
-    const HostMatrix whole[] = {matrix(table)};
+    const TensorSpec& embed = reader_.spec("embed_tokens.weight");
+    const HostTensor table = reader_.get(embed);
+    const HostMatrix whole[] = {as_matrix(table)};
     w_.embed_scale = rounded_sqrt(c_.hidden, table.dtype);
-    w_.embed = pack_parts(whole, WeightForm::stacked);
-    done(embed, table);
-    if (source_.has("lm_head.weight")) w_.lm_head = pack({"lm_head.weight"}, WeightForm::stacked);
+    w_.embed = reader_.pack_parts(whole, WeightForm::stacked);
+    reader_.done(embed, table);
+    if (reader_.has("lm_head.weight")) w_.lm_head = pack({"lm_head.weight"}, WeightForm::stacked);
     w_.norm = vector("norm.weight");
     if (c_.ple_dim == 0) return;
-    const TensorSpec& ple = spec("embed_tokens_per_layer.weight");
-    const HostTensor rows = source_.get(ple);
-    w_.ple_table = matrix(rows);
+    const TensorSpec& ple = reader_.spec("embed_tokens_per_layer.weight");
+    const HostTensor rows = reader_.get(ple);
+    w_.ple_table = as_matrix(rows);
     w_.ple_rows = map_host(w_.ple_table);
     w_.ple_table.data = w_.ple_rows.data();
     w_.ple_table_scale = rounded_sqrt(c_.ple_dim, rows.dtype);
     w_.keep_alive = rows.owner;
-    source_.keep_for_gather(ple);
-    report(ple);
+    reader_.keep(ple);
     w_.ple_model_proj = pack({"per_layer_model_projection.weight"}, WeightForm::stacked);
     w_.ple_proj_norm = vector("per_layer_projection_norm.weight");
   }
@@ -162,7 +92,7 @@ class Loader {
     w.post_attention_norm = vector(p + "post_attention_layernorm.weight");
     w.pre_ffn_norm = vector(p + "pre_feedforward_layernorm.weight");
     w.post_ffn_norm = vector(p + "post_feedforward_layernorm.weight");
-    w.layer_scalar = scalar(p + "layer_scalar");
+    w.layer_scalar = reader_.scalar(p + "layer_scalar");
     if (c_.n_experts > 0) moe(p, w);
     if (c_.ple_dim > 0) {
       w.ple_gate = pack({p + "per_layer_input_gate.weight"}, WeightForm::stacked);
@@ -190,17 +120,17 @@ class Loader {
     w.router_scale = vector(p + "router.scale", 1.0F / std::sqrt(static_cast<float>(c_.hidden)));
     w.per_expert_scale = vector(p + "router.per_expert_scale");
 
-    const TensorSpec& gate_up = spec(p + "experts.gate_up_proj");
-    const HostTensor both = source_.get(gate_up);
+    const TensorSpec& gate_up = reader_.spec(p + "experts.gate_up_proj");
+    const HostTensor both = reader_.get(gate_up);
     const HostMatrix halves[] = {slice(both, 0, c_.moe_ffn), slice(both, c_.moe_ffn, c_.moe_ffn)};
-    w.experts_gate_up = pack_parts(halves, WeightForm::gate_up);
-    done(gate_up, both);
+    w.experts_gate_up = reader_.pack_parts(halves, WeightForm::gate_up);
+    reader_.done(gate_up, both);
 
-    const TensorSpec& down = spec(p + "experts.down_proj");
-    const HostTensor all = source_.get(down);
+    const TensorSpec& down = reader_.spec(p + "experts.down_proj");
+    const HostTensor all = reader_.get(down);
     const HostMatrix whole[] = {slice(all, 0, c_.hidden)};
-    w.experts_down = pack_parts(whole, WeightForm::stacked);
-    done(down, all);
+    w.experts_down = reader_.pack_parts(whole, WeightForm::stacked);
+    reader_.done(down, all);
     if (w.experts_down.dtype != w.experts_gate_up.dtype) {
       throw StartupError("The tensors " + gate_up.name + " and " + down.name +
                          " have different types; experts need one type.");
@@ -212,12 +142,8 @@ class Loader {
   }
 
   const ModelConfig& c_;
-  TensorSource& source_;
-  Backend& backend_;
   const LoadProgress& progress_;
-  std::map<std::string, TensorSpec> specs_;
-  std::vector<const TensorSpec*> order_;  // of those that are read, about as they come
-  LoadState state_;
+  WeightReader reader_;
   Weights w_;
 };
 

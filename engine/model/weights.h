@@ -1,4 +1,4 @@
-// The decoder's weights in the backend's memory: matrices packed in its layout, vectors as f32.
+// A model's weights in the backend's memory: matrices packed in its layout, vectors as f32.
 // Read from a TensorSource once at start; read-only afterwards. The per-layer embedding table (GBs
 // that are only gathered from) stays where the source has it, kept alive from here.
 #pragma once
@@ -10,20 +10,11 @@
 
 #include "config/model_config.h"
 #include "engine/model/tensor_source.h"
+#include "engine/model/vision_weights.h"
+#include "engine/model/weight_vector.h"
 #include "kernels/backend.h"
 
 namespace lapidary {
-
-// A vector of f32 in the backend's memory. Empty where the model has none.
-struct WeightVector {
-  Buffer buffer;
-  int64_t size = 0;
-
-  explicit operator bool() const { return size > 0; }
-  Tensor tensor() const {  // [size] f32
-    return size > 0 ? Tensor(buffer.data(), DType::f32, {size}) : Tensor();
-  }
-};
 
 struct LayerWeights {
   // stacked: q, k, v; k_eq_v: q, k; layers that share another's KV: q alone
@@ -64,6 +55,7 @@ struct Weights {
   WeightVector ple_proj_norm;  // [ple_dim]
 
   std::vector<LayerWeights> layers;
+  VisionWeights vision;                    // empty without a vision tower
   int64_t bytes = 0;                       // of the backend's memory, all buffers above
   std::shared_ptr<const void> keep_alive;  // what ple_rows maps
   Buffer ple_rows;                         // the source's memory, where the backend reads it

@@ -36,6 +36,7 @@ std::vector<KernelPath> CpuBackend::kernel_paths() const {
           {"attention", isa, "cpu/attention.cpp"},
           {"moe_route, moe_ffn", isa, "cpu/moe.cpp"},
           {"ple_inputs, ple_gate", isa, "cpu/ple.cpp"},
+          {"add_embeddings, clip, pool_rows, place_rows", "plain", "cpu/media.cpp"},
           {"sample", "plain", "cpu/sample.cpp"}};
 }
 

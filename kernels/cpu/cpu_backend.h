@@ -53,6 +53,10 @@ class CpuBackend final : public Backend {
   std::vector<Sampled> sample(const SampleArgs& args) override;
   void gather_rows(const GatherRowsArgs& args) override;
   void copy_pages(const CopyPagesArgs& args) override;
+  void add_embeddings(const AddEmbeddingsArgs& args) override;
+  void clip(const ClipArgs& args) override;
+  void pool_rows(const PoolRowsArgs& args) override;
+  void place_rows(const PlaceRowsArgs& args) override;
 
  private:
   // How one multiplication is cut for the pool.

@@ -51,6 +51,10 @@ class CudaBackend final : public Backend {
   void embed(const EmbedArgs& args) override;
   void gather_rows(const GatherRowsArgs& args) override;
   void copy_pages(const CopyPagesArgs& args) override;
+  void add_embeddings(const AddEmbeddingsArgs& args) override;
+  void clip(const ClipArgs& args) override;
+  void pool_rows(const PoolRowsArgs& args) override;
+  void place_rows(const PlaceRowsArgs& args) override;
   void rope_table(const RopeTableArgs& args) override;
   void ple_inputs(const PleInputsArgs& args) override;
   void ple_gate(const PleGateArgs& args) override;

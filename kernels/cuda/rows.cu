@@ -15,21 +15,12 @@
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
+#include "kernels/cuda/thread_each.cuh"
 
 namespace lapidary::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
-__device__ __forceinline__ int64_t thread_of_grid() {
-  return int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-}
-
-LaunchShape a_thread_each(int64_t n, cudaStream_t stream) {
-  return {.grid = dim3(static_cast<unsigned>(div_up(n, kThreads))),
-          .block = dim3(kThreads),
-          .stream = stream};
-}
+constexpr int kThreads = kThreadsEach;
 
 // --- rows ---
 

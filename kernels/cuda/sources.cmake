@@ -6,6 +6,7 @@ set(cuda_sources
   device_memory.cpp
   kernel_paths.cpp
   linear.cu
+  media.cu
   moe_ffn.cu
   moe_route.cu
   norm.cu

@@ -239,7 +239,7 @@ TEST_CASE("a text-only folder loads like the text part of a whole one", "[config
     const ModelConfig text = load(text_only(size));
     REQUIRE(text.n_layers() == whole.n_layers());
     for (int l = 0; l < text.n_layers(); ++l) CHECK(same_shape(text.layers[l], whole.layers[l]));
-    CHECK_FALSE(text.has_vision);
+    CHECK_FALSE(text.vision.has_value());
     CHECK(text.ids.eos == std::vector<int32_t>{1});
     CHECK(text.ids.media.empty());
   }
@@ -250,10 +250,46 @@ TEST_CASE("towers may be null or missing", "[config]") {
     file["vision_config"] = nullptr;
     file.erase("audio_config");
   });
-  CHECK_FALSE(c.has_vision);
+  CHECK_FALSE(c.vision.has_value());
   CHECK_FALSE(c.has_audio);
   CHECK(ModelConfig::load(golden("E4B")).has_audio);
-  CHECK(ModelConfig::load(golden("26B-A4B")).has_vision);
+  CHECK_FALSE(ModelConfig::load(golden("12B")).vision.has_value());
+}
+
+TEST_CASE("the two shapes of vision towers", "[config]") {
+  const VisionConfig large = *ModelConfig::load(golden("26B-A4B")).vision;
+  CHECK(large.n_layers == 27);
+  CHECK(large.hidden == 1152);
+  CHECK(large.n_heads == 16);
+  CHECK(large.head_dim == 72);
+  CHECK(large.ffn == 4304);
+  CHECK(large.n_positions == 10240);
+  CHECK(large.rope_theta == 100.0);
+  CHECK(large.standardizes);
+  CHECK_FALSE(large.clips);
+  const VisionConfig small = *ModelConfig::load(golden("E2B")).vision;
+  CHECK(small.n_layers == 16);
+  CHECK(small.head_dim == 64);
+  CHECK(small.clips);
+  CHECK_FALSE(small.standardizes);
+  CHECK(ModelConfig::load(golden("26B-A4B")).sees_images_whole);
+  CHECK_FALSE(ModelConfig::load(golden("E2B")).sees_images_whole);
+}
+
+TEST_CASE("vision towers of other shapes are refused by name", "[config]") {
+  const auto refusal_of = [](const std::function<void(json&)>& change) {
+    return refusal("26B-A4B", [&](json& file, json&) { change(file["vision_config"]); });
+  };
+  CHECK(contains(refusal_of([](json& v) { v["patch_size"] = 14; }), "patch_size"));
+  CHECK(contains(refusal_of([](json& v) { v["pooling_kernel_size"] = 2; }), "pooling_kernel_size"));
+  CHECK(contains(refusal_of([](json& v) { v["num_key_value_heads"] = 4; }), "num_key_value_heads"));
+  CHECK(contains(refusal_of([](json& v) { v["head_dim"] = 70; }), "head_dim"));
+  CHECK(contains(refusal_of([](json& v) { v["attention_bias"] = true; }), "attention_bias"));
+  CHECK(
+      contains(refusal_of([](json& v) { v["hidden_activation"] = "gelu"; }), "hidden_activation"));
+  CHECK(contains(refusal_of([](json& v) { v["rope_parameters"]["rope_type"] = "yarn"; }),
+                 "rope_type"));
+  CHECK(contains(refusal_of([](json& v) { v.erase("hidden_size"); }), "hidden_size"));
 }
 
 TEST_CASE("stop ids are generation_config's, else the top level's, else the text part's",

@@ -61,13 +61,22 @@ std::string sharded_refusal(const std::function<void(json&)>& change) {
   return thrown_by<StartupError>([&] { Checkpoint::open(folder.path(), config); });
 }
 
+ModelConfig published(const char* size) {
+  return ModelConfig::load(std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/golden/configs" /
+                           size);
+}
+
+ModelConfig text_part(ModelConfig config) {
+  config.vision.reset();
+  return config;
+}
+
 }  // namespace
 
 TEST_CASE("the number of text tensors is that of the published files", "[engine]") {
   const auto count = [](const char* size, bool with_redundant) {
-    const auto folder = std::filesystem::path(LAPIDARY_SOURCE_DIR) / "tests/golden/configs" / size;
     int n = 0;
-    for (const TensorSpec& spec : expected_tensors(ModelConfig::load(folder))) {
+    for (const TensorSpec& spec : expected_tensors(text_part(published(size)))) {
       if (!spec.optional || (with_redundant && spec.unused)) ++n;
     }
     return n;
@@ -79,6 +88,23 @@ TEST_CASE("the number of text tensors is that of the published files", "[engine]
   CHECK(count("E2B", true) == 600);
   CHECK(count("E4B", false) == 665);
   CHECK(count("E4B", true) == 719);
+}
+
+TEST_CASE("the number of tensors of a vision tower is that of its layers", "[engine]") {
+  const auto count = [](const char* size, bool is_optional) {
+    const ModelConfig whole = published(size);
+    const auto of = [&](const ModelConfig& config) {
+      const std::vector<TensorSpec> specs = expected_tensors(config);
+      return std::count_if(specs.begin(), specs.end(),
+                           [&](const TensorSpec& spec) { return spec.optional == is_optional; });
+    };
+    return of(whole) - of(text_part(whole));
+  };
+  // 7 matrices and 6 norms a layer; the embeddings, two vectors of the large one, the projection.
+  CHECK(count("26B-A4B", false) == 27 * 13 + 2 + 2 + 1);
+  CHECK(count("26B-A4B", true) == 0);
+  CHECK(count("E2B", false) == 16 * 13 + 2 + 1);
+  CHECK(count("E2B", true) == 16 * 7 * 4);
 }
 
 TEST_CASE("checkpoints that the official implementation wrote open", "[engine]") {
@@ -123,7 +149,7 @@ TEST_CASE("tensors of towers are left alone, whatever they are", "[engine]") {
   folder.write("model.safetensors", safetensors_text(tensors));
   const auto checkpoint = Checkpoint::open(folder.path(), config);
   CHECK(checkpoint->n_other_tensors() == 5);
-  CHECK(checkpoint->n_text_tensors() == static_cast<int64_t>(tensors.size()) - 5);
+  CHECK(checkpoint->n_tensors() == static_cast<int64_t>(tensors.size()) - 5);
 }
 
 TEST_CASE("a missing, wrong or unexpected tensor is named with its file", "[engine]") {

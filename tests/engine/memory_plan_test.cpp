@@ -27,6 +27,12 @@ double billions(const ModelConfig& config) {
 }
 
 // The smallest share that any judged length gets of what it could have.
+ModelConfig text_part(const char* size) {
+  ModelConfig config = published(size);
+  config.vision.reset();
+  return config;
+}
+
 double worst_share(const ModelConfig& config, const KvPlan& plan, const KvDemand& demand,
                    int64_t budget) {
   const KvShape shape = kv_shape(config, demand.kv);
@@ -49,21 +55,30 @@ double worst_share(const ModelConfig& config, const KvPlan& plan, const KvDemand
 }  // namespace
 
 TEST_CASE("parameter counts are those of the published models", "[engine]") {
-  CHECK(billions(published("E2B")) == Approx(4.629).margin(0.001));
-  CHECK(billions(published("E4B")) == Approx(7.463).margin(0.001));
-  CHECK(billions(published("12B")) == Approx(11.907).margin(0.001));
-  CHECK(billions(published("26B-A4B")) == Approx(25.233).margin(0.001));
-  CHECK(billions(published("31B")) == Approx(30.697).margin(0.001));
+  CHECK(billions(text_part("E2B")) == Approx(4.629).margin(0.001));
+  CHECK(billions(text_part("E4B")) == Approx(7.463).margin(0.001));
+  CHECK(billions(text_part("12B")) == Approx(11.907).margin(0.001));
+  CHECK(billions(text_part("26B-A4B")) == Approx(25.233).margin(0.001));
+  CHECK(billions(text_part("31B")) == Approx(30.697).margin(0.001));
+}
+
+TEST_CASE("vision towers have about 167 and 570 million parameters", "[engine]") {
+  for (const auto& [size, millions] :
+       {std::pair{"E2B", 167.0}, {"E4B", 167.0}, {"26B-A4B", 570.0}, {"31B", 570.0}}) {
+    INFO(size);
+    CHECK(1e3 * (billions(published(size)) - billions(text_part(size))) ==
+          Approx(millions).margin(8));
+  }
 }
 
 TEST_CASE("weights of 26B-A4B take 50.47 GB in bfloat16, twice that in float32", "[engine]") {
-  const ModelConfig config = published("26B-A4B");
+  const ModelConfig config = text_part("26B-A4B");
   CHECK(static_cast<double>(resident_weight_bytes(config, DType::bf16)) / 1e9 ==
         Approx(50.47).margin(0.01));
   CHECK(static_cast<double>(resident_weight_bytes(config, DType::f32)) / 1e9 ==
         Approx(100.93).margin(0.02));
   // The per-layer embedding table of E2B (4.70 GB) is not resident.
-  CHECK(static_cast<double>(resident_weight_bytes(published("E2B"), DType::bf16)) / 1e9 ==
+  CHECK(static_cast<double>(resident_weight_bytes(text_part("E2B"), DType::bf16)) / 1e9 ==
         Approx(2 * 2.28).margin(0.02));
 }
 
@@ -205,7 +220,7 @@ TEST_CASE("an automatic length is the whole one, or leaves half of the budget to
 TEST_CASE("the printed plan holds its key figures", "[engine]") {
   const KvDemand demand = {.max_model_len = 262144, .max_num_seqs = 256, .step_tokens = 512};
   const std::string text = memory_plan_text(published("26B-A4B"), DType::bf16, 20 * kGiB, demand);
-  CHECK(contains(text, "47.00 GiB"));  // 50.47 GB
+  CHECK(contains(text, "48.07 GiB"));  // 50.47 GB of the decoder, 1.15 of the tower
   CHECK(contains(text, "204800 bytes a token, at most 200.00 MiB a sequence"));
   CHECK(contains(text, "20480 bytes a token"));
   CHECK(contains(text, "one sequence of 262144 tokens: 5.20 GiB"));

@@ -81,6 +81,10 @@ class PlainBackend : public Backend {
   }
   void gather_rows(const GatherRowsArgs&) override { FAIL(); }
   void copy_pages(const CopyPagesArgs&) override { FAIL(); }
+  void add_embeddings(const AddEmbeddingsArgs&) override { FAIL(); }
+  void clip(const ClipArgs&) override { FAIL(); }
+  void pool_rows(const PoolRowsArgs&) override { FAIL(); }
+  void place_rows(const PlaceRowsArgs&) override { FAIL(); }
 };
 
 // Every value of every tensor is its own: the tensor's number in the table and the element's index.

@@ -67,6 +67,24 @@ TEST_CASE("promise: linear and logits", "[kernels]") {
   }
 }
 
+TEST_CASE("promise: add_embeddings, clip and pool_rows", "[kernels]") {
+  const FileMatrix table(31, 70, DType::bf16, 1);
+  const HostMatrix host = table.host();
+  auto x = normals(kRows * 70, 2);
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 3 * kRows; ++i) ids.push_back(i * 7 % kRows);
+  require_promise(kRows, [&](Backend& backend, int64_t first, int64_t n) {
+    const Weight packed = backend.pack({&host, 1}, WeightForm::stacked);
+    const Tensor part(ids.data() + 3 * first, DType::i32, {n, 3});
+    std::vector<float> sum(n * 70), pooled(n * 70);
+    backend.add_embeddings({rows_of(x, first, n, 70), part, &packed, view(sum, {n, 70})});
+    backend.clip({view(sum, {n, 70}), -1.0F, 1.5F, 0, view(sum, {n, 70})});
+    backend.pool_rows({view(x, {kRows, 70}), part, 3.0F, {}, {}, view(pooled, {n, 70})});
+    for (int64_t i = 0; i < n * 70; ++i) sum[i] += pooled[i];
+    return sum;
+  });
+}
+
 TEST_CASE("promise: geglu_linear", "[kernels]") {
   const FileMatrix gate(56, 48, DType::bf16, 1, 1, 0.3F);
   const FileMatrix up(56, 48, DType::bf16, 2, 1, 0.3F);

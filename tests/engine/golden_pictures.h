@@ -1,0 +1,55 @@
+// The pictures of the vision goldens, drawn again as scripts/make_vision_goldens.py drew them.
+#pragma once
+
+#include <cstdint>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/media/image_patches.h"
+#include "engine/media/resize.h"
+#include "tests/engine/golden_model.h"
+
+namespace lapidary {
+
+inline std::vector<uint8_t> picture(ImageSize size, int seed) {
+  std::vector<uint8_t> pixels;
+  for (int y = 0; y < size.height; ++y) {
+    for (int x = 0; x < size.width; ++x) {
+      for (int c = 0; c < 3; ++c) {
+        const int level = x * (3 + seed) + y * (5 + c) + (x * y) % (17 + c) * (4 + seed);
+        pixels.push_back(static_cast<uint8_t>(level % 256));
+      }
+    }
+  }
+  return pixels;
+}
+
+struct GoldenPictures {
+  std::vector<ImagePatches> patches;
+  std::vector<int> soft_tokens;             // as the official processor counts them
+  std::vector<std::vector<int>> of_prompt;  // the pictures in each prompt
+
+  explicit GoldenPictures(const std::string& checkpoint) {
+    std::ifstream file(GoldenModel::folder(checkpoint) / "golden.json");
+    const auto facts = nlohmann::json::parse(file);
+    for (const auto& entry : facts["pictures"]) {
+      const ImageSize size = {.height = entry["height"], .width = entry["width"]};
+      const ImageSize target = target_size(size, entry["budget"]);
+      const auto pixels = picture(size, static_cast<int>(patches.size()));
+      patches.push_back(make_patches(resize_bicubic(pixels, size, target), target, kPatchPixels,
+                                     PixelScale::kImage));
+      soft_tokens.push_back(entry["soft_tokens"]);
+    }
+    for (const auto& prompt : facts["prompts"]) {
+      of_prompt.emplace_back();
+      for (const auto& name : prompt) {
+        of_prompt.back().push_back(std::stoi(name.get<std::string>().substr(1)));
+      }
+    }
+  }
+};
+
+}  // namespace lapidary
