@@ -66,7 +66,29 @@ int first_logit_row(const Chunk& chunk) {
   return std::clamp(s.n_prompt_published - 1 - chunk.start, 0, last);
 }
 
-Batch Batch::from(const Step& step) {
+namespace {
+
+void add_media(Batch& batch, const Chunk& chunk, int row, bool sees_images_whole) {
+  const int end = chunk.start + chunk.count;
+  for (const MediaSpan& span : chunk.sequence->request->media) {
+    const int first = std::max(span.first, chunk.start);
+    const int last = std::min(span.end(), end);
+    if (first >= last) continue;
+    batch.media.push_back({.span = &span,
+                           .row = row + first - chunk.start,
+                           .count = last - first,
+                           .offset = first - span.first,
+                           .soft_tokens = {}});
+    if (!sees_images_whole) continue;
+    CHECK(last - first == span.count);
+    if (batch.last_visible.empty()) batch.last_visible = batch.positions;
+    std::fill_n(batch.last_visible.begin() + batch.media.back().row, span.count, span.end() - 1);
+  }
+}
+
+}  // namespace
+
+Batch Batch::from(const Step& step, bool sees_images_whole) {
   Batch batch;
   batch.query_start.push_back(0);
   batch.sliding.block_start.push_back(0);
@@ -78,6 +100,11 @@ Batch Batch::from(const Step& step) {
       batch.tokens.push_back(chunk.sequence->tokens[p]);
       batch.positions.push_back(p);
     }
+    if (!batch.last_visible.empty()) {
+      batch.last_visible.insert(batch.last_visible.end(), batch.positions.begin() + row,
+                                batch.positions.end());
+    }
+    add_media(batch, chunk, row, sees_images_whole);
     batch.query_start.push_back(batch.n_tokens());
     batch.max_keys = std::max(batch.max_keys, chunk.start + chunk.count);
     add_group(batch.sliding, chunk.sequence->sliding, chunk);

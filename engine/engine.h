@@ -26,6 +26,7 @@ struct EngineOptions {
   int sliding_pages = 0;             // pages of each layer group (engine/memory_plan.h)
   int global_pages = 0;
   DType kv_dtype = DType::bf16;
+  int max_image_tokens = 1120;  // soft tokens of the largest image
 };
 
 // Why submit() said no. The server turns these into 503s and 400s.

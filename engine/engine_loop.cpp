@@ -25,6 +25,7 @@ SchedulerLimits scheduler_limits(const ModelConfig& config, const EngineOptions&
   SchedulerLimits limits{.max_seqs = options.max_num_seqs,
                          .step_tokens = options.max_num_batched_tokens,
                          .has_global = false,
+                         .whole_images = config.vision && config.sees_images_whole,
                          .sliding_pages = options.sliding_pages,
                          .global_pages = options.global_pages};
   for (const LayerConfig& layer : config.layers) {
@@ -41,6 +42,7 @@ EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
       options_(options),
       cache_(backend, model_->config(), options.kv_dtype, options.sliding_pages,
              options.global_pages),
+      encoder_(model_->config(), model_->weights(), backend, options.max_image_tokens),
       scheduler_(scheduler_limits(model_->config(), options)),
       draws_(model_->config().vocab) {
   publish_stats();
@@ -60,7 +62,12 @@ EngineLoop::~EngineLoop() {
 
 Submission EngineLoop::submit(Request request) {
   const int64_t total = static_cast<int64_t>(request.tokens.size()) + request.max_tokens;
-  if (total > options_.max_model_len || !scheduler_.fits(total)) return Refusal::too_long;
+  int longest_image = 0;
+  for (const MediaSpan& span : request.media) longest_image = std::max(longest_image, span.count);
+  CHECK(longest_image <= options_.max_image_tokens);
+  if (total > options_.max_model_len || !scheduler_.fits(total, longest_image)) {
+    return Refusal::too_long;
+  }
   const int n = request.n;
   const size_t events = request.prompt_logprobs ? request.tokens.size() : 0;
   auto stream = std::make_shared<TokenStream>(n, 4096 + events);
@@ -139,7 +146,8 @@ void EngineLoop::drop_cancelled() {
 void EngineLoop::step() {
   const Step step = scheduler_.schedule();
   CHECK(!step.chunks.empty());  // the oldest always finds pages
-  const Batch batch = Batch::from(step);
+  Batch batch = Batch::from(step, config().sees_images_whole);
+  encoder_.encode(batch.media);
   const Tensor rows = model_->forward(batch, cache_);
   send();
   scheduler_.commit(step);

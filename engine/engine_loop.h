@@ -15,6 +15,7 @@
 #include "engine/batch.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/engine.h"
+#include "engine/media_encoder.h"
 #include "engine/model/gemma4.h"
 #include "engine/outbox.h"
 #include "engine/sample_batch.h"
@@ -58,12 +59,13 @@ class EngineLoop {
   const std::unique_ptr<Gemma4> model_;
   const EngineOptions options_;
   KvCache cache_;
+  MediaEncoder encoder_;
   Scheduler scheduler_;
-  SampleBatch draws_;                      // of the rows whose logits are there
-  // Of these rows, what ends without a draw: prompts that are only scored, answers whose rules leave
-  // nothing to go on with.
+  SampleBatch draws_;  // of the rows whose logits are there
+  // Of these rows, what ends without a draw: prompts that are only scored, answers whose rules
+  // leave nothing to go on with.
   std::vector<std::pair<Sequence*, FinishReason>> without_draw_;
-  std::vector<Sequence*> finished_;        // in this step
+  std::vector<Sequence*> finished_;  // in this step
   Outbox outbox_;
   int n_ended_ = 0;  // choices whose end is not sent yet
 

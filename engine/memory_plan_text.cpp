@@ -143,9 +143,8 @@ void print_groups(std::string& out, const ModelConfig& config, const KvDemand& d
 
 // What a budget buys under the split that the engine would make.
 void print_budget(std::string& out, const ModelConfig& config, int64_t kv_bytes, KvDemand demand) {
-  demand.max_model_len = static_cast<int>(
-      std::min<int64_t>(demand.max_model_len,
-                        longest_sequence(config, kv_bytes, demand.kv, demand.step_tokens)));
+  demand.max_model_len = static_cast<int>(std::min<int64_t>(
+      demand.max_model_len, longest_sequence(config, kv_bytes, demand.kv, demand.step_tokens)));
   char line[200];
   if (demand.max_model_len == 0) {
     std::snprintf(line, sizeof(line), "  %10s  too little for any sequence\n",

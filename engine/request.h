@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/answer_rules.h"
+#include "engine/media/media_span.h"
 #include "kernels/sample.h"
 
 namespace lapidary {
@@ -40,6 +41,7 @@ struct Request {
   std::vector<int32_t> stop_ids;  // eos ids (unless ignored) and the client's own
   bool prompt_logprobs = false;   // of the capped logits at temperature 1, before penalties
   std::shared_ptr<const AnswerRules> rules = nullptr;  // null: the answer is free
+  std::vector<MediaSpan> media;  // in the prompt, ascending, apart from one another
 };
 
 enum class FinishReason : uint8_t {

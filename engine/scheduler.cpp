@@ -28,10 +28,11 @@ Scheduler::Scheduler(const SchedulerLimits& limits)
   CHECK(limits.max_seqs >= 1 && limits.step_tokens >= limits.max_seqs);
 }
 
-bool Scheduler::fits(int64_t n_tokens) const {
-  // One step needs the window behind its first token, which may begin inside a page, and one more
-  // page to write to.
-  const int window_pages = blocks_for(std::min<int64_t>(n_tokens, limits_.window)) + 1;
+bool Scheduler::fits(int64_t n_tokens, int image_tokens) const {
+  // One step needs the window behind its first token, which may begin inside a page, and pages to
+  // write its least chunk to.
+  const int least = limits_.whole_images ? std::max(1, image_tokens) : 1;
+  const int window_pages = blocks_for(std::min<int64_t>(n_tokens, limits_.window + least - 1)) + 1;
   return (limits_.window == 0 || window_pages <= sliding_.n_pages()) &&
          (!limits_.has_global || blocks_for(n_tokens) <= global_.n_pages());
 }
@@ -54,14 +55,14 @@ void Scheduler::schedule_running(Step& step, bool decodes) {
     Sequence* s = running_[i].get();
     if ((s->n_pending() == 1) != decodes) continue;
     if (!make_room(step, s)) continue;
-    const int budget = limits_.step_tokens - step.n_tokens;
-    take(step, s, affordable(*s, std::min(s->n_pending(), budget)));
+    if (const int n = chunk(*s, limits_.step_tokens - step.n_tokens); n > 0) take(step, s, n);
   }
 }
 
-// Preempts the youngest until `s` can be given one token. False when it was `s` itself.
+// Preempts the youngest until `s` can be given its least chunk. False when it was `s` itself.
 bool Scheduler::make_room(Step& step, Sequence* s) {
-  while (affordable(*s, 1) == 0) {
+  const int least = least_chunk(*s);
+  while (affordable(*s, least) < least) {
     const bool is_self = running_.back().get() == s;
     preempt(step, running_.size() - 1);
     if (is_self) return false;
@@ -81,6 +82,26 @@ int Scheduler::affordable(const Sequence& s, int wanted) const {
   return static_cast<int>(std::max<int64_t>(0, end - s.n_computed));
 }
 
+// One token, or the image that comes next.
+int Scheduler::least_chunk(const Sequence& s) const {
+  if (!limits_.whole_images) return 1;
+  for (const MediaSpan& span : s.request->media) {
+    if (span.first == s.n_computed) return span.count;
+  }
+  return 1;
+}
+
+// How many tokens of at most `wanted` it gets: those that find pages, up to where a chunk may end.
+int Scheduler::chunk(const Sequence& s, int wanted) const {
+  const int n = affordable(s, std::min(s.n_pending(), wanted));
+  if (!limits_.whole_images) return n;
+  const int end = s.n_computed + n;
+  for (const MediaSpan& span : s.request->media) {
+    if (span.first < end && end < span.end()) return span.first - s.n_computed;
+  }
+  return n;
+}
+
 void Scheduler::take(Step& step, Sequence* s, int count) {
   const int end = s->n_computed + count;
   if (limits_.window > 0) s->sliding.grow(sliding_, end);
@@ -93,9 +114,11 @@ void Scheduler::admit(Step& step) {
   while (!waiting_.empty() && n_running() < limits_.max_seqs &&
          step.n_tokens < limits_.step_tokens && can_admit(*waiting_.front())) {
     Sequence* s = waiting_.front().get();
+    const int n = chunk(*s, limits_.step_tokens - step.n_tokens);
+    if (n == 0) return;  // the image that it begins with waits for the next step
     insert_by_age(running_, std::move(waiting_.front()));
     waiting_.pop_front();
-    take(step, s, affordable(*s, std::min(s->n_pending(), limits_.step_tokens - step.n_tokens)));
+    take(step, s, n);
   }
 }
 

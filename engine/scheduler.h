@@ -21,6 +21,9 @@ struct SchedulerLimits {
   int step_tokens = 1;  // >= max_seqs
   int window = 0;       // of the sliding layers; 0: there are none
   bool has_global = true;
+  // Images are computed whole: no chunk ends inside one. Then step_tokens holds a token of every
+  // sequence and a whole image beside them.
+  bool whole_images = false;
   int sliding_pages = 0;
   int global_pages = 0;
 };
@@ -47,8 +50,8 @@ class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
 
-  // Could a sequence of this many tokens ever run, alone?
-  bool fits(int64_t n_tokens) const;
+  // Could a sequence of this many tokens, its longest image of `image_tokens`, ever run, alone?
+  bool fits(int64_t n_tokens, int image_tokens = 0) const;
 
   void add(std::unique_ptr<Sequence> sequence);  // waiting, in the order of arrival
   Step schedule();
@@ -69,6 +72,8 @@ class Scheduler {
 
  private:
   int affordable(const Sequence& s, int wanted) const;
+  int least_chunk(const Sequence& s) const;
+  int chunk(const Sequence& s, int wanted) const;
   bool make_room(Step& step, Sequence* s);
   void take(Step& step, Sequence* s, int count);
   void schedule_running(Step& step, bool decodes);

@@ -253,11 +253,10 @@ struct PoolRowsArgs {
   Tensor out;             // [n_out, hidden] f32
 };
 
-// h[rows[i]] = x[i]: soft tokens into the places that were kept for them.
-struct PlaceRowsArgs {
-  Tensor x;     // [n, hidden] act
-  Tensor rows;  // [n] i32, all different
-  Tensor h;     // [n_tokens, hidden] f32
+// out = x in float32: soft tokens into the rows of h that were kept for them.
+struct WidenArgs {
+  Tensor x;    // [n_tokens, hidden] act
+  Tensor out;  // [n_tokens, hidden] f32
 };
 
 // Copies whole pages of one layer: pages[to[i]] = pages[from[i]] for K and V.
@@ -348,6 +347,7 @@ class Backend {
   virtual Buffer allocate(size_t bytes) = 0;
   virtual void upload(void* to, const void* from_host, size_t bytes) = 0;
   virtual void download(void* to_host, const void* from, size_t bytes) = 0;
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;  // inside its memory
 
   // Where ple_inputs reads rows of `matrix`, which stays in the host's memory, unchanged, until the
   // Buffer is gone. Throws std::runtime_error, one sentence.
@@ -384,7 +384,7 @@ class Backend {
   virtual void add_embeddings(const AddEmbeddingsArgs&) = 0;
   virtual void clip(const ClipArgs&) = 0;
   virtual void pool_rows(const PoolRowsArgs&) = 0;
-  virtual void place_rows(const PlaceRowsArgs&) = 0;
+  virtual void widen(const WidenArgs&) = 0;
 };
 
 // Empty when make_cuda_backend has a device to use; else why not, in words that continue a sentence

@@ -18,16 +18,16 @@ Tensor Gemma4::forward(Batch batch, const KvCache& cache) {
   if (replays) batch.pad_decode(std::min(padded_decode_rows(batch.n_tokens()), limits_.max_seqs));
   const StepInputs in = upload(batch);
   if (replays) {
-    backend_.replay({batch.n_tokens(), batch.max_keys, cache.serial()}, [&] { run(in, cache); });
+    backend_.replay({batch.n_tokens(), batch.max_keys, cache.serial()}, [&] { run(in, {}, cache); });
   } else {
-    run(in, cache);
+    run(in, batch.media, cache);
   }
   return activations(work_.normed, n_rows, config_.hidden);
 }
 
-void Gemma4::run(StepInputs in, const KvCache& cache) {
+void Gemma4::run(StepInputs in, const std::vector<MediaRows>& media, const KvCache& cache) {
   rope_tables(in);
-  const Tensor h = embed(in);
+  const Tensor h = embed(in, media);
   if (config_.ple_dim > 0) in.ple = per_layer_inputs(in, h);
   // Every block ends with the norm that the next one starts from, while h is at hand.
   const NextNorm first = input_norm(0, h);
@@ -65,10 +65,14 @@ Tensor Gemma4::logits(const Tensor& rows) {
 
 int Gemma4::max_logit_rows() const { return limits_.logit_rows(); }
 
-Tensor Gemma4::embed(const StepInputs& in) {
+// Soft tokens go in as the tower made them, not scaled.
+Tensor Gemma4::embed(const StepInputs& in, const std::vector<MediaRows>& media) {
   const Tensor h = residual(work_.hidden, in.tokens.dim(0));
   backend_.embed(
       {.ids = in.tokens, .table = &weights_.embed, .scale = weights_.embed_scale, .out = h});
+  for (const MediaRows& rows : media) {
+    backend_.widen({.x = rows.soft_tokens, .out = h.rows(rows.row, rows.count)});
+  }
   return h;
 }
 
@@ -122,6 +126,7 @@ void Gemma4::attention_block(int l, const StepInputs& in, const KvCache& cache, 
                       .k_pages = cache.k_pages(l),
                       .v_pages = cache.v_pages(l),
                       .positions = in.positions,
+                      .last_visible = is_sliding ? in.last_visible : Tensor(),
                       .query_start = in.query_start,
                       .block_start = group.block_start,
                       .block_table = group.block_table,
@@ -285,7 +290,7 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
   const std::vector<int32_t>* lists[] = {
       &batch.tokens,     &batch.positions,     &batch.query_start,         &batch.logit_rows,
       &ple_tokens,       &batch.sliding.slots, &batch.sliding.block_start, &batch.global.slots,
-      &batch.global.block_start};
+      &batch.global.block_start, &batch.last_visible};
   for (const auto* list : lists) staging_.insert(staging_.end(), list->begin(), list->end());
   const size_t bytes = staging_.size() * sizeof(int32_t);
   CHECK(bytes <= ids_.bytes());
@@ -301,8 +306,9 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
   Tensor* const tensors[] = {
       &in.tokens,     &in.positions,     &in.query_start,         &in.logit_rows,
       &in.ple_tokens, &in.sliding.slots, &in.sliding.block_start, &in.global.slots,
-      &in.global.block_start};
+      &in.global.block_start, &in.last_visible};
   for (size_t i = 0; i < std::size(lists); ++i) *tensors[i] = tensor(*lists[i]);
+  if (batch.last_visible.empty()) in.last_visible = {};
   in.sliding.block_table = upload(sliding_table_, batch.sliding.block_table);
   in.global.block_table = upload(global_table_, batch.global.block_table);
   return in;

@@ -42,7 +42,8 @@ class Gemma4 {
   // The step's integers on the device, and what is computed once for all layers.
   struct StepInputs {
     Tensor tokens, positions, query_start, logit_rows;
-    Tensor ple_tokens;  // tokens, media placeholders replaced by the pad id
+    Tensor ple_tokens;    // tokens, media placeholders replaced by the pad id
+    Tensor last_visible;  // on sliding layers; empty: causal
     struct Group {
       Tensor slots, block_start, block_table;
       Tensor rope;  // [n_tokens, 2, n_angles]
@@ -53,8 +54,8 @@ class Gemma4 {
 
   StepInputs upload(const Batch& batch);
   Tensor upload(const Buffer& table, const std::vector<int32_t>& list);
-  void run(StepInputs in, const KvCache& cache);
-  Tensor embed(const StepInputs& in);
+  void run(StepInputs in, const std::vector<MediaRows>& media, const KvCache& cache);
+  Tensor embed(const StepInputs& in, const std::vector<MediaRows>& media);
   Tensor per_layer_inputs(const StepInputs& in, const Tensor& h);
   void rope_tables(StepInputs& in);
   void attention_block(int l, const StepInputs& in, const KvCache& cache, const Tensor& h);

@@ -60,7 +60,7 @@ StepBuffers step_buffers(const ModelConfig& config, const StepLimits& limits, DT
       .ple_gate = rows(config.ple_dim, act),
       .rope_sliding = rows(2 * w.angles_sliding, DType::f32),
       .rope_global = rows(2 * w.angles_global, DType::f32),
-      .ids = ints(int64_t{6} * limits.max_tokens + int64_t{3} * (limits.max_seqs + 1)),
+      .ids = ints(int64_t{7} * limits.max_tokens + int64_t{3} * (limits.max_seqs + 1)),
       .block_table = ints(limits.max_seqs * blocks),
       .logits = int64_t{limits.logit_rows()} * config.vocab * static_cast<int64_t>(sizeof(float))};
 }

@@ -36,7 +36,7 @@ std::vector<KernelPath> CpuBackend::kernel_paths() const {
           {"attention", isa, "cpu/attention.cpp"},
           {"moe_route, moe_ffn", isa, "cpu/moe.cpp"},
           {"ple_inputs, ple_gate", isa, "cpu/ple.cpp"},
-          {"add_embeddings, clip, pool_rows, place_rows", "plain", "cpu/media.cpp"},
+          {"add_embeddings, clip, pool_rows, widen", "plain", "cpu/media.cpp"},
           {"sample", "plain", "cpu/sample.cpp"}};
 }
 
@@ -54,6 +54,8 @@ void CpuBackend::upload(void* to, const void* from_host, size_t bytes) {
 void CpuBackend::download(void* to_host, const void* from, size_t bytes) {
   std::memcpy(to_host, from, bytes);
 }
+
+void CpuBackend::copy(void* to, const void* from, size_t bytes) { std::memcpy(to, from, bytes); }
 
 // It is read where it lies.
 Buffer CpuBackend::map_host(const HostMatrix& matrix) {

@@ -31,6 +31,7 @@ class CpuBackend final : public Backend {
   Buffer allocate(size_t bytes) override;
   void upload(void* to, const void* from_host, size_t bytes) override;
   void download(void* to_host, const void* from, size_t bytes) override;
+  void copy(void* to, const void* from, size_t bytes) override;
   Buffer map_host(const HostMatrix& matrix) override;
   Weight pack(std::span<const HostMatrix> parts, WeightForm form) override;
   Tensor kv_pages(void* data, DType dtype, int64_t n_pages, int n_kv_heads,
@@ -56,7 +57,7 @@ class CpuBackend final : public Backend {
   void add_embeddings(const AddEmbeddingsArgs& args) override;
   void clip(const ClipArgs& args) override;
   void pool_rows(const PoolRowsArgs& args) override;
-  void place_rows(const PlaceRowsArgs& args) override;
+  void widen(const WidenArgs& args) override;
 
  private:
   // How one multiplication is cut for the pool.

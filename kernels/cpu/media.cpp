@@ -1,4 +1,4 @@
-// add_embeddings, clip, pool_rows, place_rows: what towers and soft tokens need beside the
+// add_embeddings, clip, pool_rows, widen: what towers and soft tokens need beside the
 // decoder's verbs. Each reads and writes a row once; the loops are as fast as memory.
 #include <algorithm>
 #include <cstring>
@@ -80,18 +80,10 @@ void CpuBackend::pool_rows(const PoolRowsArgs& args) {
   });
 }
 
-void CpuBackend::place_rows(const PlaceRowsArgs& args) {
-  const int64_t n = args.rows.dim(0);
-  const int64_t hidden = args.h.dim(1);
-  expect_shape(args.x, DType::f32, {n, hidden});
-  expect_shape(args.rows, DType::i32, {n});
-  expect_shape(args.h, DType::f32, {args.h.dim(0), hidden});
-  const auto* rows = args.rows.as<int32_t>();
-  for (int64_t i = 0; i < n; ++i) {
-    CHECK(rows[i] >= 0 && rows[i] < args.h.dim(0));
-    std::memcpy(args.h.as<float>() + rows[i] * hidden, args.x.as<float>() + i * hidden,
-                static_cast<size_t>(hidden) * 4);
-  }
+void CpuBackend::widen(const WidenArgs& args) {
+  expect_shape(args.x, DType::f32, {args.x.dim(0), args.x.dim(1)});
+  expect_shape(args.out, DType::f32, {args.x.dim(0), args.x.dim(1)});
+  std::memcpy(args.out.data, args.x.data, args.x.bytes());
 }
 
 }  // namespace lapidary::cpu

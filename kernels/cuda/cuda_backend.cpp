@@ -132,6 +132,10 @@ void CudaBackend::download(void* to_host, const void* from, size_t bytes) {
   CUDA_CHECK(cudaStreamSynchronize(stream_));
 }
 
+void CudaBackend::copy(void* to, const void* from, size_t bytes) {
+  CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream_));
+}
+
 Weight CudaBackend::pack(std::span<const HostMatrix> parts, WeightForm form) {
   return cuda::pack(parts, form, *staging_);
 }

@@ -20,7 +20,7 @@ class CudaBackend final : public Backend {
   ~CudaBackend() override;
 
   std::string description() const override;
-  DeviceFacts facts() const override;  // start.cpp
+  DeviceFacts facts() const override;                     // start.cpp
   std::vector<KernelPath> kernel_paths() const override;  // kernel_paths.cpp
   DType compute_dtype() const override { return DType::bf16; }
   DType activation_dtype() const override { return DType::bf16; }
@@ -28,9 +28,7 @@ class CudaBackend final : public Backend {
 
   int64_t free_bytes() const override;
   int64_t total_bytes() const override;
-  void reserve_workspace(int64_t bytes) override {
-    workspace_.reserve(static_cast<size_t>(bytes));
-  }
+  void reserve_workspace(int64_t bytes) override { workspace_.reserve(static_cast<size_t>(bytes)); }
   int64_t workspace_bytes() const override { return static_cast<int64_t>(workspace_.bytes()); }
   Ceilings measure_ceilings() override;  // ceilings.cpp
   bool replays() const override { return true; }
@@ -41,6 +39,7 @@ class CudaBackend final : public Backend {
   Buffer allocate(size_t bytes) override;
   void upload(void* to, const void* from_host, size_t bytes) override;
   void download(void* to_host, const void* from, size_t bytes) override;
+  void copy(void* to, const void* from, size_t bytes) override;
   Buffer map_host(const HostMatrix& matrix) override;  // rows.cu
   Weight pack(std::span<const HostMatrix> parts, WeightForm form) override;
   Tensor kv_pages(void* data, DType dtype, int64_t n_pages, int n_kv_heads,
@@ -54,7 +53,7 @@ class CudaBackend final : public Backend {
   void add_embeddings(const AddEmbeddingsArgs& args) override;
   void clip(const ClipArgs& args) override;
   void pool_rows(const PoolRowsArgs& args) override;
-  void place_rows(const PlaceRowsArgs& args) override;
+  void widen(const WidenArgs& args) override;
   void rope_table(const RopeTableArgs& args) override;
   void ple_inputs(const PleInputsArgs& args) override;
   void ple_gate(const PleGateArgs& args) override;

@@ -21,7 +21,7 @@ std::vector<KernelPath> CudaBackend::kernel_paths() const {
   std::vector<KernelPath> paths = {
       {"embed, gather_rows, copy_pages, rope_table", "portable", "cuda/rows.cu"},
       {"ple_inputs, ple_gate", "portable", "cuda/rows.cu"},
-      {"add_embeddings, clip, pool_rows, place_rows", "portable", "cuda/media.cu"},
+      {"add_embeddings, clip, pool_rows, widen", "portable", "cuda/media.cu"},
       {"rms_norm, add_norm, moe_combine", "portable", "cuda/norm.cu"},
       {"linear, geglu_linear, logits, up to 16 rows", "portable", "cuda/few_rows.cuh"},
       {"linear, geglu_linear, logits, more rows", "cuBLASLt", "cuda/gemm_cublaslt.cpp"},

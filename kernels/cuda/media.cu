@@ -1,10 +1,10 @@
-// add_embeddings, clip, pool_rows, place_rows: what towers and soft tokens need beside the
+// add_embeddings, clip, pool_rows, widen: what towers and soft tokens need beside the
 // decoder's verbs. One launch each, a thread for each element that is written; nothing is shared
 // between threads.
 //
 // Bytes, by arithmetic at 4.3 TB/s (large tower, hidden 1152, 2376 patches of an image at 280 soft
 // tokens): add_embeddings 2 + 2 * 2 + 4 a column, 27 MB or 6 us; clip 4 a column; pool_rows reads
-// the residual stream once, 11 MB or 3 us; place_rows 6 a column of 264 rows, under 1 us.
+// the residual stream once, 11 MB or 3 us; widen 6 a column of 264 rows, under 1 us.
 #include "kernels/check.h"
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/lanes.cuh"
@@ -61,11 +61,9 @@ __global__ void pool_rows_kernel(PoolRows in) {
 }
 
 // A thread: an element.
-__global__ void place_rows_kernel(const bf16* x, const int32_t* rows, int64_t n, int64_t hidden,
-                                  float* h) {
+__global__ void widen_kernel(const bf16* x, int64_t n, float* out) {
   const int64_t i = thread_of_grid();
-  if (i >= n * hidden) return;
-  h[int64_t{rows[i / hidden]} * hidden + i % hidden] = to_float(x[i]);
+  if (i < n) out[i] = to_float(x[i]);
 }
 
 }  // namespace
@@ -120,15 +118,12 @@ void CudaBackend::pool_rows(const PoolRowsArgs& args) {
                   .out = args.out.as<float>()});
 }
 
-void CudaBackend::place_rows(const PlaceRowsArgs& args) {
-  const int64_t n = args.rows.dim(0);
-  const int64_t hidden = args.h.dim(1);
-  expect_shape(args.x, DType::bf16, {n, hidden});
-  expect_shape(args.rows, DType::i32, {n});
-  expect_shape(args.h, DType::f32, {args.h.dim(0), hidden});
+void CudaBackend::widen(const WidenArgs& args) {
+  expect_shape(args.x, DType::bf16, {args.x.dim(0), args.x.dim(1)});
+  expect_shape(args.out, DType::f32, {args.x.dim(0), args.x.dim(1)});
+  const int64_t n = args.x.count();
   if (n == 0) return;
-  launch(place_rows_kernel, a_thread_each(n * hidden, stream_), args.x.as<bf16>(),
-         args.rows.as<int32_t>(), n, hidden, args.h.as<float>());
+  launch(widen_kernel, a_thread_each(n, stream_), args.x.as<bf16>(), n, args.out.as<float>());
 }
 
 }  // namespace lapidary::cuda

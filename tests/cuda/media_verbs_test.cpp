@@ -1,4 +1,4 @@
-// add_embeddings, clip, pool_rows and place_rows of the CUDA backend.
+// add_embeddings, clip, pool_rows and widen of the CUDA backend.
 #include "tests/cuda/device_data.h"
 #include "tests/cuda/schedules.h"
 #include "tests/kernels/data.h"
@@ -92,21 +92,17 @@ TEST_CASE("CUDA pool_rows takes means of chosen rows, standardised or not", "[cu
   }
 }
 
-TEST_CASE("CUDA place_rows writes rows where they belong and no others", "[cuda]") {
+TEST_CASE("CUDA widen writes bf16 rows as float32, into a part of h and no further", "[cuda]") {
   const auto backend = make_cuda_backend({});
-  const auto x = normals(2 * 40, 1);
-  const auto before = normals(5 * 40, 2);
-  const OnDevice x_there = to_device(*backend, x, DType::bf16, {2, 40});
-  const OnDevice rows = to_device(*backend, std::vector<int32_t>{3, 0}, {2});
+  const auto x = normals(2 * 300, 1);
+  const auto before = normals(5 * 300, 2);
+  const OnDevice x_there = to_device(*backend, x, DType::bf16, {2, 300});
   each_schedule([&] {
-    const OnDevice h = to_device(*backend, before, DType::f32, {5, 40});
-    backend->place_rows({x_there, rows, h});
-    const auto placed = from_device(*backend, h);
-    for (int64_t i = 0; i < 200; ++i) {
-      const int64_t row = i / 40;
-      REQUIRE(placed[i] == (row == 3   ? bf16(x[i % 40])
-                            : row == 0 ? bf16(x[40 + i % 40])
-                                       : before[i]));
+    const OnDevice h = to_device(*backend, before, DType::f32, {5, 300});
+    backend->widen({x_there, h.tensor.rows(1, 2)});
+    const auto after = from_device(*backend, h);
+    for (int64_t i = 0; i < 1500; ++i) {
+      REQUIRE(after[i] == (i >= 300 && i < 900 ? bf16(x[i - 300]) : before[i]));
     }
   });
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/media/image_patches.h"
+#include "engine/media/media_span.h"
 #include "engine/media/resize.h"
 #include "tests/engine/golden_model.h"
 
@@ -31,6 +32,24 @@ struct GoldenPictures {
   std::vector<ImagePatches> patches;
   std::vector<int> soft_tokens;             // as the official processor counts them
   std::vector<std::vector<int>> of_prompt;  // the pictures in each prompt
+
+  // Where the soft tokens of prompt `i` stand: runs of the placeholder, in the order of its
+  // pictures.
+  std::vector<MediaSpan> spans(int i, const std::vector<int32_t>& ids, int32_t placeholder) const {
+    std::vector<MediaSpan> found;
+    for (size_t at = 0; at < ids.size(); ++at) {
+      if (ids[at] != placeholder) continue;
+      const int picture = of_prompt[static_cast<size_t>(i)][found.size()];
+      const int count = soft_tokens[static_cast<size_t>(picture)];
+      found.push_back(
+          {.first = static_cast<int>(at),
+           .count = count,
+           .image = std::make_shared<ImagePatches>(patches[static_cast<size_t>(picture)]),
+           .fingerprint = {static_cast<uint8_t>(picture + 1)}});
+      at += static_cast<size_t>(count);
+    }
+    return found;
+  }
 
   explicit GoldenPictures(const std::string& checkpoint) {
     std::ifstream file(GoldenModel::folder(checkpoint) / "golden.json");

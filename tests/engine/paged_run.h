@@ -9,6 +9,7 @@
 
 #include "engine/cache/kv_cache.h"
 #include "engine/engine_loop.h"
+#include "engine/media_encoder.h"
 #include "tests/engine/golden_model.h"
 
 namespace lapidary {
@@ -21,14 +22,16 @@ class PagedRun {
       : backend_(*golden.backend),
         decoder_(*golden.decoder),
         cache_(*golden.backend, decoder_.config(), kv, kPages, kPages),
+        encoder_(decoder_.config(), decoder_.weights(), *golden.backend, 140),
         limits_(scheduler_limits(decoder_.config(), {})),
         sliding_(kPages),
         global_(kPages) {}
 
   // Index of the new sequence.
-  int add(const std::vector<int32_t>& tokens) {
+  int add(const std::vector<int32_t>& tokens, const std::vector<MediaSpan>& media = {}) {
     auto s = std::make_unique<Sequence>();
-    s->request = std::make_shared<Request>(Request{.tokens = tokens, .prompt_logprobs = true});
+    s->request = std::make_shared<Request>(
+        Request{.tokens = tokens, .prompt_logprobs = true, .media = media});
     s->tokens = tokens;
     s->n_prompt = s->n_tokens();
     sequences_.push_back(std::move(s));
@@ -49,7 +52,9 @@ class PagedRun {
       step.chunks.push_back({&s, s.n_computed, count});
       step.n_tokens += count;
     }
-    const Tensor rows = decoder_.forward(Batch::from(step), cache_);
+    Batch batch = Batch::from(step, decoder_.config().sees_images_whole);
+    encoder_.encode(batch.media);
+    const Tensor rows = decoder_.forward(batch, cache_);
     const int64_t vocab = decoder_.config().vocab;
     std::vector<float> logits(static_cast<size_t>(rows.dim(0) * vocab));
     const size_t bytes = logits.size() * sizeof(float);
@@ -79,6 +84,7 @@ class PagedRun {
   Backend& backend_;
   Gemma4& decoder_;
   KvCache cache_;
+  MediaEncoder encoder_;
   const SchedulerLimits limits_;
   BlockPool sliding_, global_;
   std::vector<std::unique_ptr<Sequence>> sequences_;

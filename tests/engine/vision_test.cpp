@@ -7,6 +7,7 @@
 
 #include "tests/engine/golden_outputs.h"
 #include "tests/engine/golden_pictures.h"
+#include "tests/engine/paged_run.h"
 
 namespace lapidary {
 namespace {
@@ -52,6 +53,21 @@ double cosine(const std::vector<float>& a, const std::vector<float>& b) {
   return ab / std::sqrt(aa * bb);
 }
 
+void require_same_bits_of(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  REQUIRE(std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+std::vector<int32_t> tokens_of(TokenStream& stream) {
+  std::vector<int32_t> tokens;
+  while (true) {
+    for (const TokenEvent& event : stream.take(std::chrono::milliseconds(100))) {
+      if (event.token >= 0) tokens.push_back(event.token);
+      if (event.finish != FinishReason::none) return tokens;
+    }
+  }
+}
+
 }  // namespace
 
 TEST_CASE("soft tokens are the official ones", "[engine][vision]") {
@@ -85,8 +101,65 @@ TEST_CASE("images encoded together are those encoded alone, bit for bit", "[engi
         expected.insert(expected.end(), soft.begin(), soft.end());
       }
       const auto soft = together.encode(all);
-      REQUIRE(soft.size() == expected.size());
-      REQUIRE(std::memcmp(soft.data(), expected.data(), soft.size() * sizeof(float)) == 0);
+      require_same_bits_of(soft, expected);
+    }
+  }
+}
+
+TEST_CASE("logits behind images are the official ones, in any chunks", "[engine][vision]") {
+  for (const char* name : kVisionCheckpoints) {
+    const GoldenPictures pictures(name);
+    const GoldenOutputs outputs(name);
+    const GoldenModel golden = GoldenModel::open(name);
+    const int32_t placeholder = golden.config.ids.placeholders[0];
+    for (int i = 0; i < outputs.n_prompts(); ++i) {
+      INFO(name << ", prompt " << i);
+      const auto ids = outputs.ids(i);
+      const auto spans = pictures.spans(i, ids, placeholder);
+      REQUIRE(spans.size() == pictures.of_prompt[static_cast<size_t>(i)].size());
+      PagedRun run(golden);
+      const int whole = run.add(ids, spans);
+      run.finish(whole, static_cast<int>(ids.size()));
+      CHECK(largest_difference(run.logits(whole), outputs.logits(i)) < 2e-3);
+      // Cut before, inside (where that is allowed) and behind each image.
+      const int cut = run.add(ids, spans);
+      for (const MediaSpan& span : spans) {
+        run.step({{cut, span.first - (static_cast<int>(ids.size()) - run.n_pending(cut))}});
+        if (!golden.config.sees_images_whole) run.step({{cut, 7}});
+        run.step({{cut, span.end() - (static_cast<int>(ids.size()) - run.n_pending(cut))}});
+      }
+      run.finish(cut, 5);
+      require_same_bits_of(run.logits(cut), run.logits(whole));
+    }
+  }
+}
+
+TEST_CASE("the engine goes on from images as the official implementation does",
+          "[engine][vision]") {
+  for (const char* name : kVisionCheckpoints) {
+    const GoldenPictures pictures(name);
+    const GoldenOutputs outputs(name);
+    for (const int step_tokens : {160, 512}) {
+      GoldenModel golden = GoldenModel::open(name, DType::f32, 2);
+      const int32_t placeholder = golden.config.ids.placeholders[0];
+      EngineOptions options = roomy_options();
+      options.max_num_batched_tokens = step_tokens;
+      options.max_image_tokens = 140;
+      Engine engine(*golden.backend, std::move(golden.decoder), options);
+      std::vector<std::shared_ptr<TokenStream>> streams;
+      for (int i = 0; i < outputs.n_prompts(); ++i) {
+        const auto ids = outputs.ids(i);
+        Request request{.tokens = ids,
+                        .max_tokens = static_cast<int>(outputs.greedy_ids(i).size()),
+                        .media = pictures.spans(i, ids, placeholder)};
+        request.sampling.temperature = 0;
+        auto submission = engine.submit(std::move(request));
+        streams.push_back(std::get<std::shared_ptr<TokenStream>>(submission));
+      }
+      for (int i = 0; i < outputs.n_prompts(); ++i) {
+        INFO(name << ", prompt " << i << ", steps of " << step_tokens);
+        CHECK(tokens_of(*streams[static_cast<size_t>(i)]) == outputs.greedy_ids(i));
+      }
     }
   }
 }

@@ -61,6 +61,7 @@ class PlainBackend : public Backend {
   }
   Tensor kv_pages(void*, DType, int64_t, int, int) const override { return {}; }
 
+  void copy(void*, const void*, size_t) override { FAIL(); }
   void embed(const EmbedArgs&) override { FAIL(); }
   void rms_norm(const RmsNormArgs&) override { FAIL(); }
   void add_norm(const AddNormArgs&) override { FAIL(); }
@@ -84,7 +85,7 @@ class PlainBackend : public Backend {
   void add_embeddings(const AddEmbeddingsArgs&) override { FAIL(); }
   void clip(const ClipArgs&) override { FAIL(); }
   void pool_rows(const PoolRowsArgs&) override { FAIL(); }
-  void place_rows(const PlaceRowsArgs&) override { FAIL(); }
+  void widen(const WidenArgs&) override { FAIL(); }
 };
 
 // Every value of every tensor is its own: the tensor's number in the table and the element's index.

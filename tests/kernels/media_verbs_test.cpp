@@ -1,4 +1,4 @@
-// add_embeddings, clip, pool_rows and place_rows against plain loops.
+// add_embeddings, clip, pool_rows and widen against plain loops.
 #include "tests/kernels/data.h"
 #include "tests/reference/media.h"
 
@@ -75,16 +75,14 @@ TEST_CASE("pool_rows takes means of chosen rows, standardised or not", "[kernels
   });
 }
 
-TEST_CASE("place_rows writes rows where they belong and no others", "[kernels]") {
+TEST_CASE("widen copies rows into a part of h and no further", "[kernels]") {
   each_backend([](Backend& backend) {
     auto x = normals(2 * 10, 1);
     auto h = normals(5 * 10, 2);
     const auto before = h;
-    std::vector<int32_t> rows = {3, 0};
-    backend.place_rows({view(x, {2, 10}), view(rows, {2}), view(h, {5, 10})});
+    backend.widen({view(x, {2, 10}), view(h, {5, 10}).rows(1, 2)});
     for (int64_t i = 0; i < 50; ++i) {
-      const int64_t row = i / 10;
-      REQUIRE(h[i] == (row == 3 ? x[i % 10] : row == 0 ? x[10 + i % 10] : before[i]));
+      REQUIRE(h[i] == (i >= 10 && i < 30 ? x[i - 10] : before[i]));
     }
   });
 }
