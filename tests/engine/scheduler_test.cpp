@@ -12,8 +12,10 @@
 namespace lapidary {
 namespace {
 
-std::unique_ptr<Sequence> sequence_of(int64_t arrival, int n_prompt, int max_tokens, int n = 1) {
+std::unique_ptr<Sequence> sequence_of(int64_t arrival, int n_prompt, int max_tokens, int n = 1,
+                                      std::vector<MediaSpan> media = {}) {
   auto request = std::make_shared<Request>();
+  request->media = std::move(media);
   request->tokens.assign(n_prompt, 1);
   request->max_tokens = max_tokens;
   request->n = n;
@@ -53,6 +55,8 @@ class FakePages {
   std::map<int, int32_t> slots_;
 };
 
+constexpr int kLongestImage = 25;
+
 struct Simulation {
   SchedulerLimits limits;
   Scheduler scheduler{limits};
@@ -76,9 +80,18 @@ struct Simulation {
       REQUIRE(c.count > 0);
       REQUIRE(c.start == c.sequence->n_computed);
       REQUIRE(c.start + c.count <= c.sequence->n_tokens());
+      if (limits.whole_images) REQUIRE(ends_in_no_image(c));
       n += c.count;
     }
     REQUIRE(n == step.n_tokens);
+  }
+
+  static bool ends_in_no_image(const Chunk& c) {
+    const int end = c.start + c.count;
+    const auto& media = c.sequence->request->media;
+    return std::none_of(media.begin(), media.end(), [&](const MediaSpan& span) {
+      return span.first < end && end < span.end();
+    });
   }
 
   // The forward pass: writes each chunk's KV, then every query must find its keys.
@@ -164,7 +177,25 @@ SchedulerLimits random_limits(std::mt19937& random) {
   limits.has_global = limits.window == 0 || pick(0, 5) != 0;
   limits.sliding_pages = blocks_for(limits.window) + 1 + pick(0, 12);
   limits.global_pages = 12 + pick(0, 20);
+  limits.whole_images = pick(0, 1) == 0;
+  if (limits.whole_images) limits.step_tokens += kLongestImage;
   return limits;
+}
+
+std::vector<MediaSpan> random_images(Simulation& sim, int n_prompt) {
+  std::vector<MediaSpan> images;
+  for (int at = sim.pick(0, 20); at < n_prompt; at += sim.pick(1, 30)) {
+    const int count = std::min(sim.pick(1, kLongestImage), n_prompt - at);
+    images.push_back({.first = at, .count = count, .image = nullptr});
+    at += count;
+  }
+  return images;
+}
+
+int longest_of(const std::vector<MediaSpan>& images) {
+  int longest = 0;
+  for (const MediaSpan& image : images) longest = std::max(longest, image.count);
+  return longest;
 }
 
 }  // namespace
@@ -180,8 +211,9 @@ TEST_CASE("every request ends with its own tokens and every page is free, in any
     for (int arrival = 0, steps = 0; steps < 20000; ++steps) {
       while (arrival < n_requests && sim.pick(0, 3) == 0) {
         const int n_prompt = sim.pick(1, 100), max_tokens = sim.pick(1, 80), n = sim.pick(1, 4);
-        if (sim.scheduler.fits(n_prompt + max_tokens)) {
-          sim.scheduler.add(sequence_of(arrival, n_prompt, max_tokens, n));
+        const auto images = random_images(sim, n_prompt);
+        if (sim.scheduler.fits(n_prompt + max_tokens, longest_of(images))) {
+          sim.scheduler.add(sequence_of(arrival, n_prompt, max_tokens, n, images));
           submitted[arrival] = {n, max_tokens};
         }
         ++arrival;
