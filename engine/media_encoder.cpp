@@ -38,18 +38,18 @@ void MediaEncoder::encode_missing(const std::vector<MediaRows>& rows) {
     const auto is_it = [&](const MediaSpan* s) { return s->fingerprint == r.span->fingerprint; };
     if (by_fingerprint_.contains(r.span->fingerprint) || std::ranges::any_of(batch, is_it))
       continue;
-    if (n_patches + r.span->image->count() > tower_->max_patches()) {
+    if (n_patches + r.span->image->n_patches() > tower_->max_patches()) {
       run_tower(std::exchange(batch, {}));
       n_patches = 0;
     }
     batch.push_back(r.span);
-    n_patches += r.span->image->count();
+    n_patches += r.span->image->n_patches();
   }
   if (!batch.empty()) run_tower(batch);
 }
 
 void MediaEncoder::run_tower(std::span<const MediaSpan* const> spans) {
-  std::vector<const ImagePatches*> images;
+  std::vector<const ImagePixels*> images;
   for (const MediaSpan* span : spans) images.push_back(span->image.get());
   const Tensor out = tower_->encode(images);
   int64_t first = 0;

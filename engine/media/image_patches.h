@@ -22,6 +22,17 @@ struct ImagePatches {
 // that of its video processor, an ulp apart.
 enum class PixelScale { kImage, kVideoFrame };
 
+// An image as it waits for a tower: at its target size, a quarter of what its patches take.
+struct ImagePixels {
+  ImageSize size;
+  std::vector<uint8_t> levels;  // [height, width, 3]
+  PixelScale scale = PixelScale::kImage;
+
+  int rows() const { return size.height / kPatchPixels; }  // of patches
+  int columns() const { return size.width / kPatchPixels; }
+  int n_patches() const { return rows() * columns(); }
+};
+
 // `pixels`: [height, width, 3]. REQUIRES: both sides are multiples of `patch_side`.
 ImagePatches make_patches(std::span<const uint8_t> pixels, ImageSize size, int patch_side,
                           PixelScale scale);

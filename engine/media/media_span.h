@@ -15,7 +15,7 @@ using MediaFingerprint = std::array<uint8_t, 32>;
 
 struct MediaSpan {
   int first = 0, count = 0;  // positions of the soft tokens, which hold placeholders in the prompt
-  std::shared_ptr<const ImagePatches> image;
+  std::shared_ptr<const ImagePixels> image;  // at its target size
   MediaFingerprint fingerprint{};
 
   int end() const { return first + count; }

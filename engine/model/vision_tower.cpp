@@ -75,7 +75,7 @@ void VisionTower::reserve(int max_patches) {
 
 // --- the tower, top to bottom ---
 
-Tensor VisionTower::encode(std::span<const ImagePatches* const> images) {
+Tensor VisionTower::encode(std::span<const ImagePixels* const> images) {
   const Inputs in = upload(images);
   const Tensor h = residual(work_.hidden, in.n_patches);
   const Tensor embedded = activations(work_.block_out, in.n_patches, config_.hidden);
@@ -198,7 +198,7 @@ void VisionTower::clipped_linear(const Tensor& x, const ClippedWeight& w, const 
 // --- inputs ---
 
 // Angles of each patch: its column's, then its row's, in the order of HeadLayout.
-std::vector<float> VisionTower::angles(std::span<const ImagePatches* const> images) const {
+std::vector<float> VisionTower::angles(std::span<const ImagePixels* const> images) const {
   std::vector<float> out;
   const auto append = [&](int column, int row, double (*turn)(double)) {
     for (const int place : {column, row}) {
@@ -208,10 +208,10 @@ std::vector<float> VisionTower::angles(std::span<const ImagePatches* const> imag
       }
     }
   };
-  for (const ImagePatches* image : images) {
-    for (int i = 0; i < image->count(); ++i) {
-      const int column = i % image->columns;
-      const int row = i / image->columns;
+  for (const ImagePixels* image : images) {
+    for (int i = 0; i < image->n_patches(); ++i) {
+      const int column = i % image->columns();
+      const int row = i / image->columns();
       append(column, row, [](double x) { return std::cos(x); });
       append(column, row, [](double x) { return std::sin(x); });
     }
@@ -219,22 +219,23 @@ std::vector<float> VisionTower::angles(std::span<const ImagePatches* const> imag
   return out;
 }
 
-VisionTower::Inputs VisionTower::upload(std::span<const ImagePatches* const> images) {
+VisionTower::Inputs VisionTower::upload(std::span<const ImagePixels* const> images) {
   Inputs in;
   std::vector<float> pixels;
   std::vector<int32_t> place_ids, slots, positions, last_visible, query_start{0}, block_start{0};
   std::vector<int32_t> block_table, pooled;
-  for (const ImagePatches* image : images) {
-    CHECK(image->side == kPatchPixels && image->rows % kPoolPatches == 0 &&
-          image->columns % kPoolPatches == 0);
-    CHECK(std::max(image->rows, image->columns) <= config_.n_positions);
+  for (const ImagePixels* image : images) {
+    CHECK(image->size.height % kTokenPixels == 0 && image->size.width % kTokenPixels == 0);
+    CHECK(std::max(image->rows(), image->columns()) <= config_.n_positions);
     const int first = in.n_patches;
-    const int n = image->count();
+    const int n = image->n_patches();
     const auto first_page = static_cast<int32_t>(block_table.size());
-    for (const float x : image->values) pixels.push_back(2.0F * (x - 0.5F));
+    const ImagePatches patches =
+        make_patches(image->levels, image->size, kPatchPixels, image->scale);
+    for (const float x : patches.values) pixels.push_back(2.0F * (x - 0.5F));
     for (int i = 0; i < n; ++i) {
-      place_ids.push_back(i % image->columns);
-      place_ids.push_back(config_.n_positions + i / image->columns);
+      place_ids.push_back(i % image->columns());
+      place_ids.push_back(config_.n_positions + i / image->columns());
       positions.push_back(i);
       last_visible.push_back(n - 1);
       slots.push_back(first_page * kPageSize + i);
@@ -242,10 +243,10 @@ VisionTower::Inputs VisionTower::upload(std::span<const ImagePatches* const> ima
     for (int64_t page = 0; page < n_pages(n); ++page) {
       block_table.push_back(first_page + static_cast<int32_t>(page));
     }
-    for (int row = 0; row < image->rows; row += kPoolPatches) {
-      for (int column = 0; column < image->columns; column += kPoolPatches) {
+    for (int row = 0; row < image->rows(); row += kPoolPatches) {
+      for (int column = 0; column < image->columns(); column += kPoolPatches) {
         for (int i = 0; i < kPatchesPerToken; ++i) {
-          pooled.push_back(first + (row + i / kPoolPatches) * image->columns + column +
+          pooled.push_back(first + (row + i / kPoolPatches) * image->columns() + column +
                            i % kPoolPatches);
         }
       }

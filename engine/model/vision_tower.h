@@ -1,4 +1,4 @@
-// Gemma 4's vision tower: patches of images to soft tokens of the decoder. An encoder whose tokens
+// Gemma 4's vision tower: images to soft tokens of the decoder. An encoder whose tokens
 // see all of their image, 3x3 pooling, and a projection to the decoder's width. Every number is
 // computed by a Backend verb. Engine thread only.
 //
@@ -28,9 +28,8 @@ class VisionTower {
 
   // Soft tokens of the images, one image after the other, a row of blocks at a time: [n, text
   // hidden] act, n the sum of n_soft_tokens() of their sizes. Valid until the next call.
-  // REQUIRES: patches of kPatchPixels, whole blocks of kPoolPatches a side, no more patches than
-  // max_patches() together.
-  Tensor encode(std::span<const ImagePatches* const> images);
+  // REQUIRES: sizes of whole soft tokens, no more patches than max_patches() together.
+  Tensor encode(std::span<const ImagePixels* const> images);
 
  private:
   // The step's integers and angles on the device.
@@ -44,9 +43,9 @@ class VisionTower {
     Tensor pooled;  // [n_tokens, 9] i32
   };
 
-  Inputs upload(std::span<const ImagePatches* const> images);
+  Inputs upload(std::span<const ImagePixels* const> images);
   Tensor upload(Buffer& to, const std::vector<int32_t>& list, std::initializer_list<int64_t> shape);
-  std::vector<float> angles(std::span<const ImagePatches* const> images) const;
+  std::vector<float> angles(std::span<const ImagePixels* const> images) const;
   void attention_block(const VisionLayerWeights& w, const Inputs& in, const Tensor& h);
   void mlp_block(const VisionLayerWeights& w, const Tensor& h);
   // out = clamp(W clamp(x)) into columns of `out`; `x` stays as it is.

@@ -29,7 +29,7 @@ inline std::vector<uint8_t> picture(ImageSize size, int seed) {
 }
 
 struct GoldenPictures {
-  std::vector<ImagePatches> patches;
+  std::vector<ImagePixels> images;
   std::vector<int> soft_tokens;             // as the official processor counts them
   std::vector<std::vector<int>> of_prompt;  // the pictures in each prompt
 
@@ -41,11 +41,10 @@ struct GoldenPictures {
       if (ids[at] != placeholder) continue;
       const int picture = of_prompt[static_cast<size_t>(i)][found.size()];
       const int count = soft_tokens[static_cast<size_t>(picture)];
-      found.push_back(
-          {.first = static_cast<int>(at),
-           .count = count,
-           .image = std::make_shared<ImagePatches>(patches[static_cast<size_t>(picture)]),
-           .fingerprint = {static_cast<uint8_t>(picture + 1)}});
+      found.push_back({.first = static_cast<int>(at),
+                       .count = count,
+                       .image = std::make_shared<ImagePixels>(images[static_cast<size_t>(picture)]),
+                       .fingerprint = {static_cast<uint8_t>(picture + 1)}});
       at += static_cast<size_t>(count);
     }
     return found;
@@ -57,9 +56,8 @@ struct GoldenPictures {
     for (const auto& entry : facts["pictures"]) {
       const ImageSize size = {.height = entry["height"], .width = entry["width"]};
       const ImageSize target = target_size(size, entry["budget"]);
-      const auto pixels = picture(size, static_cast<int>(patches.size()));
-      patches.push_back(make_patches(resize_bicubic(pixels, size, target), target, kPatchPixels,
-                                     PixelScale::kImage));
+      const auto pixels = picture(size, static_cast<int>(images.size()));
+      images.push_back({target, resize_bicubic(pixels, size, target)});
       soft_tokens.push_back(entry["soft_tokens"]);
     }
     for (const auto& prompt : facts["prompts"]) {

@@ -25,7 +25,7 @@ class TowerRun {
 
   int64_t hidden() const { return golden_.config.hidden; }
 
-  std::vector<float> encode(const std::vector<const ImagePatches*>& images) {
+  std::vector<float> encode(const std::vector<const ImagePixels*>& images) {
     const Tensor out = tower_.encode(images);
     std::vector<float> values(static_cast<size_t>(out.count()));
     golden_.backend->download(values.data(), out.data, out.bytes());
@@ -76,13 +76,13 @@ TEST_CASE("soft tokens are the official ones", "[engine][vision]") {
     const GoldenOutputs outputs(name);
     TowerRun exact(name, DType::f32);
     TowerRun rounded(name, DType::bf16);
-    for (size_t i = 0; i < pictures.patches.size(); ++i) {
+    for (size_t i = 0; i < pictures.images.size(); ++i) {
       INFO(name << ", picture " << i);
       const auto expected = outputs.floats("soft_tokens." + std::to_string(i));
-      const auto soft = exact.encode({&pictures.patches[i]});
+      const auto soft = exact.encode({&pictures.images[i]});
       REQUIRE(static_cast<int64_t>(soft.size()) == pictures.soft_tokens[i] * exact.hidden());
       CHECK(largest_difference(soft, expected) < 2e-5);
-      CHECK(cosine(rounded.encode({&pictures.patches[i]}), expected) > 0.999);
+      CHECK(cosine(rounded.encode({&pictures.images[i]}), expected) > 0.999);
     }
   }
 }
@@ -93,9 +93,9 @@ TEST_CASE("images encoded together are those encoded alone, bit for bit", "[engi
     for (const DType compute : {DType::f32, DType::bf16}) {
       TowerRun alone(name, compute);
       TowerRun together(name, compute, 3);
-      std::vector<const ImagePatches*> all;
+      std::vector<const ImagePixels*> all;
       std::vector<float> expected;
-      for (const ImagePatches& image : pictures.patches) {
+      for (const ImagePixels& image : pictures.images) {
         all.push_back(&image);
         const auto soft = alone.encode({&image});
         expected.insert(expected.end(), soft.begin(), soft.end());
