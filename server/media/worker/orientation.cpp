@@ -1,6 +1,7 @@
 #include "server/media/worker/orientation.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace lapidary {
@@ -29,26 +30,31 @@ class ExifReader {
   const bool little_;
 };
 
-// Where the pixel at (x, y) of an upright picture of `width` x `height` lies in the stored one.
-std::pair<int, int> stored_at(int orientation, int x, int y, int width, int height) {
-  const int right = width - 1 - x, below = height - 1 - y;
+// Where a picture that is being turned finds its pixels in the stored one.
+struct Walk {
+  ptrdiff_t start = 0, next_column = 0, next_row = 0;  // pixels
+};
+
+// Of a stored picture of `width` x `height`.
+Walk walk_of(int orientation, ptrdiff_t width, ptrdiff_t height) {
+  const ptrdiff_t right = width - 1, bottom = (height - 1) * width;
   switch (orientation) {
     case 2:
-      return {right, y};
+      return {right, -1, width};
     case 3:
-      return {right, below};
+      return {bottom + right, -1, -width};
     case 4:
-      return {x, below};
+      return {bottom, 1, -width};
     case 5:
-      return {y, x};
+      return {0, width, 1};
     case 6:
-      return {y, right};
+      return {bottom, -width, 1};
     case 7:
-      return {below, right};
+      return {bottom + right, -width, -1};
     case 8:
-      return {below, x};
+      return {right, width, -1};
     default:
-      return {x, y};
+      return {0, 1, width};
   }
 }
 
@@ -74,12 +80,12 @@ DecodedImage upright(DecodedImage image, int orientation) {
   if (orientation <= 1 || orientation > 8) return image;
   DecodedImage turned{image.width, image.height, std::vector<uint8_t>(image.rgb.size())};
   if (orientation >= 5) std::swap(turned.width, turned.height);
+  const Walk walk = walk_of(orientation, image.width, image.height);
   uint8_t* out = turned.rgb.data();
   for (int y = 0; y < turned.height; ++y) {
-    for (int x = 0; x < turned.width; ++x, out += 3) {
-      const auto [from_x, from_y] = stored_at(orientation, x, y, turned.width, turned.height);
-      const size_t from = (static_cast<size_t>(from_y) * image.width + from_x) * 3;
-      std::copy_n(&image.rgb[from], 3, out);
+    ptrdiff_t from = walk.start + y * walk.next_row;
+    for (int x = 0; x < turned.width; ++x, out += 3, from += walk.next_column) {
+      std::copy_n(image.rgb.data() + from * 3, 3, out);
     }
   }
   return turned;

@@ -51,7 +51,11 @@ bool close_others(int fd) {
 
 class Filter {
  public:
-  Filter() : context_(seccomp_init(SCMP_ACT_KILL_PROCESS)), ok_(context_ != nullptr) {}
+  // For every thread, should a library have started one, and for every way to call.
+  Filter() : context_(seccomp_init(SCMP_ACT_KILL_PROCESS)) {
+    ok_ = context_ != nullptr && seccomp_attr_set(context_, SCMP_FLTATR_CTL_TSYNC, 1) == 0 &&
+          seccomp_attr_set(context_, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0;
+  }
   ~Filter() { seccomp_release(context_); }
   Filter(const Filter&) = delete;
   Filter& operator=(const Filter&) = delete;
@@ -65,7 +69,7 @@ class Filter {
 
  private:
   const scmp_filter_ctx context_;
-  bool ok_;
+  bool ok_ = false;
 };
 
 bool install_filter(int fd) {

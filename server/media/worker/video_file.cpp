@@ -96,10 +96,13 @@ void check_sizes(int64_t width, int64_t height, size_t n_frames, const MediaLimi
   }
 }
 
+// A decoder counts whole blocks, which reach over the picture's edges.
+int64_t with_edges(int64_t max_pixels) { return max_pixels + max_pixels / 4 + (1 << 16); }
+
 // Fills size and pixels; returns how many frames there were up to the last one that was wanted.
 int64_t take_frames(std::span<const uint8_t> file, const MediaLimits& limits, DecodedVideo& video) {
   AvTrack track(file, MediaKind::video);
-  track.open_decoder(limits.max_pixels);
+  track.open_decoder(with_edges(limits.max_pixels));
   const Frame frame = new_frame();
   std::unique_ptr<RgbWriter> writer;
   size_t n_taken = 0;
