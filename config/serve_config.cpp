@@ -94,6 +94,11 @@ void check_together(const ServeConfig& config) {
                        ") must be at least max-num-seqs (" + std::to_string(config.max_num_seqs) +
                        "): every running sequence gets a token in each step.");
   }
+  constexpr int64_t kBudgets[] = {70, 140, 280, 560, 1120};
+  if (std::ranges::find(kBudgets, config.max_image_tokens) == std::end(kBudgets)) {
+    throw StartupError("max-image-tokens (" + std::to_string(config.max_image_tokens) +
+                       ") must be 70, 140, 280, 560 or 1120: the models know no other sizes.");
+  }
   constexpr char kKwargs[] = "default-chat-template-kwargs";
   const ConfigObject kwargs(
       parse_checked_json(config.default_chat_template_kwargs, JsonLimits{}, kKwargs), kKwargs);

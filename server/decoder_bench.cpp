@@ -52,8 +52,8 @@ StepCost step_cost(const ModelConfig& config, DType stored, const KvForm& kv,
     dense += 2.0 * config.ple_dim * hidden;
     const Visible keys = visible_keys(layer, step);
     const int width = layer.head_dim + key_width(config, layer, kv);
-    kv_bytes += n_seqs * keys.last * layer.n_kv_heads * width *
-                static_cast<double>(dtype_bytes(kv.dtype));
+    kv_bytes +=
+        n_seqs * keys.last * layer.n_kv_heads * width * static_cast<double>(dtype_bytes(kv.dtype));
     attention += n_seqs * keys.sum * 4.0 * layer.n_heads * layer.head_dim;
     if (config.n_experts == 0) continue;
     const double expert = 3.0 * config.moe_ffn * hidden;
@@ -64,8 +64,7 @@ StepCost step_cost(const ModelConfig& config, DType stored, const KvForm& kv,
   }
   dense += static_cast<double>(config.n_layers()) * config.ple_dim * hidden;
   const double head = static_cast<double>(config.vocab) * hidden;
-  return {.bytes =
-              (dense + distinct + head) * static_cast<double>(dtype_bytes(stored)) + kv_bytes,
+  return {.bytes = (dense + distinct + head) * static_cast<double>(dtype_bytes(stored)) + kv_bytes,
           .flops = 2.0 * ((dense + active) * n_tokens + head * n_seqs) + attention};
 }
 
@@ -82,8 +81,8 @@ class DecoderBench::Run {
         sliding_(n_seqs * std::min(blocks_for(n_tokens), blocks_for(limits_.window) + 2) +
                  blocks_for(bench.options_.max_num_batched_tokens)),
         global_(n_seqs * blocks_for(n_tokens)),
-        cache_(bench.backend_, bench.decoder_.config(), bench.options_.kv_dtype,
-               sliding_.n_pages(), global_.n_pages()) {}
+        cache_(bench.backend_, bench.decoder_.config(), bench.options_.kv_dtype, sliding_.n_pages(),
+               global_.n_pages()) {}
 
   Sequence& add(int n_tokens) {
     const int vocab = bench_.decoder_.config().vocab;

@@ -72,10 +72,19 @@ KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool is_
                        " is more than the model's " + std::to_string(model.max_positions) +
                        " positions.");
   }
-  const int64_t step =
-      config.max_num_batched_tokens > 0
-          ? config.max_num_batched_tokens
-          : std::max(is_cuda ? kGpuStepTokens : kCpuStepTokens, config.max_num_seqs);
+  // Every running sequence gets a token in each step, and an image that is computed whole must find
+  // room beside them.
+  const bool whole_images = model.vision && model.sees_images_whole;
+  const int64_t least = config.max_num_seqs + (whole_images ? config.max_image_tokens : 0);
+  if (config.max_num_batched_tokens > 0 && config.max_num_batched_tokens < least) {
+    throw StartupError("--max-num-batched-tokens " + std::to_string(config.max_num_batched_tokens) +
+                       " holds no token of " + std::to_string(config.max_num_seqs) +
+                       " sequences and an image of " + std::to_string(config.max_image_tokens) +
+                       " beside them; lower --max-num-seqs or --max-image-tokens.");
+  }
+  const int64_t step = config.max_num_batched_tokens > 0
+                           ? config.max_num_batched_tokens
+                           : std::max(is_cuda ? kGpuStepTokens : kCpuStepTokens, least);
   return {.kv = {kv_dtype(config, model), is_cuda},
           .max_model_len = config.max_model_len > 0 ? static_cast<int>(config.max_model_len)
                                                     : model.max_positions,
@@ -103,7 +112,8 @@ EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model
           .max_queued_requests = static_cast<int>(config.max_queued_requests),
           .sliding_pages = static_cast<int>(plan.sliding_pages),
           .global_pages = static_cast<int>(plan.global_pages),
-          .kv_dtype = demand.kv.dtype};
+          .kv_dtype = demand.kv.dtype,
+          .max_image_tokens = static_cast<int>(config.max_image_tokens)};
 }
 
 }  // namespace lapidary

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@
 #include "server/http/http_server.h"
 #include "server/json_log.h"
 #include "server/loaded_model.h"
+#include "server/media/media_decoder.h"
 #include "server/service_options.h"
 #include "server/shutdown_signals.h"
 
@@ -37,12 +39,12 @@ void set_up_log(const ServeConfig& config) {
   if (config.log_format == "json") spdlog::set_formatter(json_log_formatter());
 }
 
-HttpOptions http_options(const ServeConfig& config) {
+HttpOptions http_options(const ServeConfig& config, size_t max_body_bytes) {
   HttpOptions options;
   options.host = config.host;
   options.port = config.port;
   options.max_connections = static_cast<size_t>(config.max_connections);
-  options.limits.body_bytes = static_cast<size_t>(config.max_body_bytes);
+  options.limits.body_bytes = max_body_bytes;
   return options;
 }
 
@@ -85,8 +87,15 @@ int run_serve(const ServeConfig& config, const Environment& environment) {
   Service service(service_options(config, engine), engine.config(), tokenizer);
   service.submit = [&engine](Request request) { return engine.submit(std::move(request)); };
   service.stats = [&engine] { return engine.stats(); };
+  std::optional<MediaDecoder> decoder;
+  if (engine.config().vision && MediaDecoder::is_built()) {
+    decoder.emplace();
+    service.decode_image = [&decoder](std::span<const uint8_t> file, const MediaLimits& limits) {
+      return decoder->image(file, limits);
+    };
+  }
 
-  HttpServer server(http_options(config));
+  HttpServer server(http_options(config, service.options.max_body_bytes));
   add_routes(server, service);
   const int port = server.bind();
   std::fputs(greeting(server_url(config.host, port), service.options.model_names.front(),

@@ -30,6 +30,11 @@ std::string default_model_name(const std::string& model) {
 
 }  // namespace
 
+size_t body_limit(const ServeConfig& config, const ModelConfig& model) {
+  if (config.max_body_bytes > 0) return static_cast<size_t>(config.max_body_bytes);
+  return model.vision ? size_t{32} << 20 : size_t{4} << 20;
+}
+
 ServiceOptions service_options(const ServeConfig& config, const Engine& engine) {
   ServiceOptions options;
   options.model_names = config.served_model_names;
@@ -38,7 +43,8 @@ ServiceOptions service_options(const ServeConfig& config, const Engine& engine) 
   options.max_model_len = engine.options().max_model_len;
   options.max_choices = std::min(options.max_choices, engine.options().max_num_seqs);
   options.max_sequences = engine.options().max_num_seqs + engine.options().max_queued_requests;
-  options.max_body_bytes = static_cast<size_t>(config.max_body_bytes);
+  options.max_body_bytes = body_limit(config, engine.config());
+  options.max_image_tokens = engine.options().max_image_tokens;
   options.default_seed = config.seed;
   options.variant = template_variant(config, engine.config());
   const auto kwargs = nlohmann::json::parse(config.default_chat_template_kwargs);

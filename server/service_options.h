@@ -8,6 +8,9 @@
 
 namespace lapidary {
 
+// Bytes of the largest request body.
+size_t body_limit(const ServeConfig& config, const ModelConfig& model);
+
 ServiceOptions service_options(const ServeConfig& config, const Engine& engine);
 
 }  // namespace lapidary

@@ -115,7 +115,9 @@ void append_usage(std::string& out, const Usage& usage) {
   append_json_integer(out, usage.prompt_tokens + usage.completion_tokens);
   out += ",\"prompt_tokens_details\":{\"cached_tokens\":";
   append_json_integer(out, usage.cached_tokens);
-  out += ",\"audio_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":";
+  out += ",\"audio_tokens\":0,\"image_tokens\":";
+  append_json_integer(out, usage.image_tokens);
+  out += "},\"completion_tokens_details\":{\"reasoning_tokens\":";
   append_json_integer(out, usage.reasoning_tokens);
   out +=
       ",\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"

@@ -90,11 +90,28 @@ PromptEnd parse_end(const Fields& body, const std::vector<ChatMessage>& messages
   return PromptEnd::kContinueLast;
 }
 
+std::vector<int> soft_token_counts(const std::vector<PreparedImage>& images) {
+  std::vector<int> counts;
+  for (const PreparedImage& image : images) counts.push_back(image.n_soft_tokens);
+  return counts;
+}
+
+std::vector<MediaSpan> media_spans(const std::vector<EncodedPrompt::Place>& places,
+                                   const std::vector<PreparedImage>& images) {
+  std::vector<MediaSpan> spans;
+  for (const EncodedPrompt::Place& place : places) {
+    const PreparedImage& image = images[static_cast<size_t>(place.media)];
+    spans.push_back({place.first, place.count, image.pixels, image.fingerprint});
+  }
+  return spans;
+}
+
 }  // namespace
 
 ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
   const Thinking thinking = parse_thinking(body, service);
-  std::vector<ChatMessage> messages = parse_messages(body);
+  ImageInputs inputs(body, service);
+  std::vector<ChatMessage> messages = parse_messages(body, inputs);
   const PromptEnd end = parse_end(body, messages);
   check_tool_results(messages, end == PromptEnd::kGenerate);
   for (ChatMessage& message : messages) {
@@ -110,7 +127,10 @@ ChatPrompt parse_chat_prompt(const Fields& body, const Service& service) {
                              .may_think = thinking.enabled && end == PromptEnd::kGenerate,
                              .starts_in_thought = prompt.starts_in_thought,
                              .budget = thinking.budget};
-  return {encode_prompt(prompt, service.tokenizer), thoughts, thinking.include, std::move(tools)};
+  const std::vector<PreparedImage> images = prepare_images(inputs.take(), service);
+  EncodedPrompt encoded = encode_prompt(prompt, service.tokenizer, soft_token_counts(images));
+  return {std::move(encoded.tokens), media_spans(encoded.media, images), thoughts, thinking.include,
+          std::move(tools)};
 }
 
 }  // namespace lapidary

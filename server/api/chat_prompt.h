@@ -16,13 +16,15 @@ namespace lapidary {
 
 struct ChatPrompt {
   std::vector<int32_t> tokens;
+  std::vector<MediaSpan> media;
   ThoughtRoom thoughts;
   bool include_reasoning = true;             // in the answer
   std::shared_ptr<const ToolRequest> tools;  // never null
 };
 
 // Reads messages, what belongs to tools, chat_template_kwargs, reasoning_effort, reasoning,
-// thinking_token_budget, include_reasoning, add_generation_prompt and continue_final_message.
+// thinking_token_budget, include_reasoning, add_generation_prompt, continue_final_message and
+// mm_processor_kwargs. Decodes images.
 // Throws ApiError.
 ChatPrompt parse_chat_prompt(const Fields& body, const Service& service);
 

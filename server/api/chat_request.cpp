@@ -52,6 +52,7 @@ std::shared_ptr<Generation> submit_chat(const std::string& request_id, const Ser
   Request request;
   request.id = request_id;
   request.tokens = std::move(chat.prompt.tokens);
+  request.media = std::move(chat.prompt.media);
   request.sampling = chat.params.sampling;
   request.n = chat.params.n;
   request.max_tokens = room;

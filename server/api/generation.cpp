@@ -39,6 +39,7 @@ void Generation::submit(std::vector<Request> requests, const char* param) {
     part.first_choice = choices_.size();
     part.open = part.n = static_cast<size_t>(request.n);
     part.prompt_tokens = static_cast<int64_t>(request.tokens.size());
+    for (const MediaSpan& span : request.media) part.image_tokens += span.count;
     part.prompt_sent = !request.prompt_logprobs;
     for (size_t i = 0; i < part.n; ++i) choices_.emplace_back(service_.tokenizer, assembly_);
     if (is_empty(request)) {
@@ -152,6 +153,7 @@ Usage Generation::usage() const {
   Usage usage;
   for (const Part& part : parts_) {
     usage.prompt_tokens += part.prompt_tokens;
+    usage.image_tokens += part.image_tokens;
     if (part.stream != nullptr) usage.cached_tokens += part.stream->cached_tokens();
   }
   for (const ChoiceAssembler& choice : choices_) {

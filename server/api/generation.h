@@ -20,6 +20,7 @@ struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
   int64_t cached_tokens = 0;     // of the prompt
+  int64_t image_tokens = 0;      // of the prompt: soft tokens
   int64_t reasoning_tokens = 0;  // of the completion
 };
 
@@ -61,7 +62,7 @@ class Generation {
     std::shared_ptr<TokenStream> stream;  // null: an empty request
     size_t first_choice = 0, n = 1;
     size_t open = 1;  // choices that have not ended
-    int64_t prompt_tokens = 0;
+    int64_t prompt_tokens = 0, image_tokens = 0;
     std::vector<TokenEvent> prompt;  // until the first token of the answer
     bool prompt_sent = false;
   };

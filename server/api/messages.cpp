@@ -34,7 +34,7 @@ std::string required_text(const Fields& part, const char* name) {
   return *std::move(text);
 }
 
-ChatPart parse_part(const Json& value, const std::string& path, Role role) {
+ChatPart parse_part(const Json& value, const std::string& path, Role role, ImageInputs& images) {
   check_object(value, path);
   const Fields part(value, path);
   const auto type = part.text("type", 64);
@@ -43,18 +43,22 @@ ChatPart parse_part(const Json& value, const std::string& path, Role role) {
   if (*type == "refusal" && role == Role::kAssistant) {
     return {PartKind::kText, required_text(part, "refusal")};
   }
+  if (*type == "image_url" && (role == Role::kUser || role == Role::kTool)) {
+    return {.kind = PartKind::kImage, .text = {}, .media = images.add(part)};
+  }
   for (const char* known : {"image_url", "input_audio", "audio_url", "video_url", "input_video",
                             "file", "refusal", "image_embeds"}) {
     if (*type == known) {
       throw api_error::unsupported_value(
-          part.path("type"),
-          "content parts of type '" + *type + "' cannot be read by this server; it takes 'text'.");
+          part.path("type"), "content parts of type '" + *type +
+                                 "' cannot be read by this server here; it takes 'text'.");
     }
   }
-  throw api_error::invalid_value(part.path("type"), "the only content parts taken are 'text'.");
+  throw api_error::invalid_value(part.path("type"),
+                                 "content parts are of type 'text' or 'image_url'.");
 }
 
-ChatContent parse_content(const Fields& message, Role role) {
+ChatContent parse_content(const Fields& message, Role role, ImageInputs& images) {
   const Json* content = message.find("content");
   const std::string path = message.path("content");
   if (content == nullptr) {
@@ -68,7 +72,7 @@ ChatContent parse_content(const Fields& message, Role role) {
   check_array(*content, path, 1, kMaxParts);
   std::vector<ChatPart> parts;
   for (size_t i = 0; i < content->size(); ++i) {
-    parts.push_back(parse_part((*content)[i], path + "[" + std::to_string(i) + "]", role));
+    parts.push_back(parse_part((*content)[i], path + "[" + std::to_string(i) + "]", role, images));
   }
   return parts;
 }
@@ -82,7 +86,7 @@ std::string parse_reasoning(const Fields& message) {
   return {};
 }
 
-ChatMessage parse_message(const Json& value, const std::string& path) {
+ChatMessage parse_message(const Json& value, const std::string& path, ImageInputs& images) {
   check_object(value, path);
   const Fields message(value, path);
   const Role role = parse_role(message);
@@ -92,7 +96,7 @@ ChatMessage parse_message(const Json& value, const std::string& path) {
     throw api_error::unsupported_parameter(message.path("audio"),
                                            "This server does not serve it yet.");
   }
-  ChatMessage parsed{.role = role, .content = parse_content(message, role)};
+  ChatMessage parsed{.role = role, .content = parse_content(message, role, images)};
   if (role == Role::kAssistant) {
     parsed.reasoning = parse_reasoning(message);
     parsed.tool_calls = parse_tool_calls(message);
@@ -105,12 +109,12 @@ ChatMessage parse_message(const Json& value, const std::string& path) {
 
 }  // namespace
 
-std::vector<ChatMessage> parse_messages(const Fields& body) {
+std::vector<ChatMessage> parse_messages(const Fields& body, ImageInputs& images) {
   const Json* list = body.array("messages", 1, kMaxMessages);
   if (list == nullptr) throw api_error::missing_parameter("messages");
   std::vector<ChatMessage> messages;
   for (size_t i = 0; i < list->size(); ++i) {
-    messages.push_back(parse_message((*list)[i], "messages[" + std::to_string(i) + "]"));
+    messages.push_back(parse_message((*list)[i], "messages[" + std::to_string(i) + "]", images));
   }
   return messages;
 }

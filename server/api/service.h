@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -20,6 +22,7 @@
 #include "server/api/repetition_breaker.h"
 #include "server/dialect/chat.h"
 #include "server/dialect/dialect_tokens.h"
+#include "server/media/media_decoder.h"
 #include "server/schema/grammar_cache.h"
 
 namespace lapidary {
@@ -31,6 +34,7 @@ struct ServiceOptions {
   int64_t created = 0;                   // of the model's entry, seconds since 1970
   int max_model_len = 0;                 // tokens of prompt and answer
   int max_choices = 8;                   // n
+  int max_image_tokens = 1120;           // soft tokens of an image
   int max_sequences = 512;               // that the engine takes at once, running and waiting
   size_t max_body_bytes = 4 << 20;
   std::optional<int64_t> default_seed;
@@ -55,12 +59,17 @@ struct Service {
   mutable CallMemory calls;
   std::function<Submission(Request)> submit;
   std::function<EngineStats()> stats;
+  // None: this server decodes no images.
+  std::function<std::variant<DecodedImage, MediaRefusal>(std::span<const uint8_t>,
+                                                         const MediaLimits&)>
+      decode_image;
   std::atomic<bool> draining{false};
 
   Service(ServiceOptions the_options, const ModelConfig& the_config,
           const Tokenizer& the_tokenizer);
 
   bool serves(const std::string& model) const;
+  bool takes_images() const { return config.vision.has_value() && decode_image != nullptr; }
   // A request's body, pre-scanned; the limit on values leaves room for a whole context of ids.
   nlohmann::json parse(const std::string& body) const;
 };

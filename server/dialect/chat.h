@@ -23,6 +23,7 @@ enum class PartKind { kText, kImage, kAudio, kVideo };
 struct ChatPart {
   PartKind kind = PartKind::kText;
   std::string text;  // UTF-8; kText only
+  int media = -1;    // others: its place in the request's list of media
 };
 
 // A string and a list of parts are different things to the template (a system prompt given as

@@ -104,7 +104,7 @@ void write_content(const ChatMessage& message, PromptWriter& writer) {
     if (part.kind == PartKind::kText) {
       write_text(message.role, part.text, writer);
     } else {
-      writer.control(placeholder(part.kind));
+      writer.media(placeholder(part.kind), part.media);
     }
   }
 }
@@ -177,7 +177,7 @@ void write_result(const ChatMessage& result, std::string_view name, PromptWriter
   for (const ChatPart& part : parts) text += part.text;
   write_response(name, text, writer);
   for (const ChatPart& part : parts) {
-    if (part.kind != PartKind::kText) writer.control(placeholder(part.kind));
+    if (part.kind != PartKind::kText) writer.media(placeholder(part.kind), part.media);
   }
 }
 
@@ -299,20 +299,41 @@ RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const Render
   return {writer.take(), in_thought};
 }
 
-std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer) {
-  std::vector<int32_t> ids;
+namespace {
+
+void append_control(std::string_view name, const Tokenizer& tokenizer, std::vector<int32_t>& ids) {
+  const std::optional<int32_t> id = tokenizer.control_id(name);
+  CHECK(id.has_value());
+  ids.push_back(*id);
+}
+
+}  // namespace
+
+EncodedPrompt encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer,
+                            std::span<const int> n_soft_tokens) {
+  EncodedPrompt encoded;
+  std::vector<int32_t>& ids = encoded.tokens;
   for (const PromptPiece& piece : prompt.pieces) {
-    if (!piece.tokens.empty()) {
+    if (piece.media >= 0) {
+      const int count = n_soft_tokens[static_cast<size_t>(piece.media)];
+      append_control("<|image>", tokenizer, ids);
+      encoded.media.push_back({piece.media, static_cast<int>(ids.size()), count});
+      append_control(piece.text, tokenizer, ids);
+      ids.insert(ids.end(), static_cast<size_t>(count - 1), ids.back());
+      append_control("<image|>", tokenizer, ids);
+    } else if (!piece.tokens.empty()) {
       ids.insert(ids.end(), piece.tokens.begin(), piece.tokens.end());
     } else if (piece.is_control) {
-      const std::optional<int32_t> id = tokenizer.control_id(piece.text);
-      CHECK(id.has_value());
-      ids.push_back(*id);
+      append_control(piece.text, tokenizer, ids);
     } else {
       tokenizer.encode(piece.text, ids);
     }
   }
-  return ids;
+  return encoded;
+}
+
+std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer) {
+  return encode_prompt(prompt, tokenizer, {}).tokens;
 }
 
 }  // namespace lapidary

@@ -37,8 +37,23 @@ struct RenderedPrompt {
 // ever, and nothing behind it. With reasoning but empty content, the thought itself is continued.
 RenderedPrompt render_prompt(std::span<const ChatMessage> messages, const RenderOptions& options);
 
+struct EncodedPrompt {
+  struct Place {
+    int media = 0;             // in the request's list
+    int first = 0, count = 0;  // of the soft tokens
+  };
+
+  std::vector<int32_t> tokens;
+  std::vector<Place> media;  // ascending
+};
+
+// An image becomes <|image>, its soft tokens' placeholders, <image|>. `n_soft_tokens`: of each in
+// the request's list; a placeholder without a place in it stays a single token.
 // REQUIRES that the tokenizer has every control token of the prompt (DialectTokens::from has seen
 // to it for the text dialect; for media placeholders the API room has).
+EncodedPrompt encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer,
+                            std::span<const int> n_soft_tokens);
+// Of a prompt without media.
 std::vector<int32_t> encode_prompt(const RenderedPrompt& prompt, const Tokenizer& tokenizer);
 
 }  // namespace lapidary

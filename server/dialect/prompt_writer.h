@@ -16,12 +16,17 @@ struct PromptPiece {
   std::string text;  // a control token's name (`<|turn>`), or text in UTF-8, never empty
   // Instead of a text: a run of tokens that begins and ends with control tokens, as generated.
   std::vector<int32_t> tokens = {};
+  int media = -1;  // of a placeholder: whose soft tokens stand here
 };
 
 class PromptWriter {
  public:
   void control(std::string_view name) {
     pieces_.push_back({.is_control = true, .text = std::string(name)});
+  }
+
+  void media(std::string_view placeholder, int place) {
+    pieces_.push_back({.is_control = true, .text = std::string(placeholder), .media = place});
   }
 
   void generated(std::span<const int32_t> tokens) {
