@@ -42,7 +42,7 @@ EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
       options_(options),
       cache_(backend, model_->config(), options.kv_dtype, options.sliding_pages,
              options.global_pages),
-      encoder_(model_->config(), model_->weights(), backend, options.max_image_tokens),
+      encoder_(*model_, backend),
       scheduler_(scheduler_limits(model_->config(), options)),
       draws_(model_->config().vocab) {
   publish_stats();

@@ -3,18 +3,15 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/media/image_size.h"
 #include "kernels/check.h"
 
 namespace lapidary {
 
-MediaEncoder::MediaEncoder(const ModelConfig& config, const Weights& weights, Backend& backend,
-                           int max_image_tokens, int64_t kept_bytes)
-    : backend_(backend), hidden_(config.hidden), most_bytes_(kept_bytes) {
-  if (!config.vision) return;
-  tower_.emplace(*config.vision, config.hidden, weights.vision, backend);
-  tower_->reserve(max_image_tokens * kPatchesPerToken);
-}
+MediaEncoder::MediaEncoder(Gemma4& decoder, Backend& backend, int64_t kept_bytes)
+    : backend_(backend),
+      hidden_(decoder.config().hidden),
+      most_bytes_(kept_bytes),
+      tower_(decoder.vision()) {}
 
 void MediaEncoder::encode(std::vector<MediaRows>& rows) {
   if (rows.empty()) return;
@@ -31,7 +28,7 @@ void MediaEncoder::encode(std::vector<MediaRows>& rows) {
 
 // As many at once as the tower takes.
 void MediaEncoder::encode_missing(const std::vector<MediaRows>& rows) {
-  CHECK(tower_.has_value());
+  CHECK(tower_ != nullptr);
   std::vector<const MediaSpan*> batch;
   int n_patches = 0;
   for (const MediaRows& r : rows) {

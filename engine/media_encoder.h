@@ -6,22 +6,18 @@
 #include <cstdint>
 #include <list>
 #include <map>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/batch.h"
-#include "engine/model/vision_tower.h"
-#include "engine/model/weights.h"
+#include "engine/model/gemma4.h"
 
 namespace lapidary {
 
 class MediaEncoder {
  public:
-  // `weights` and `backend` must outlive it. Takes workspaces for images of `max_image_tokens`;
-  // nothing for a model without a tower.
-  MediaEncoder(const ModelConfig& config, const Weights& weights, Backend& backend,
-               int max_image_tokens, int64_t kept_bytes = kKeptBytes);
+  // `decoder` and `backend` must outlive it.
+  MediaEncoder(Gemma4& decoder, Backend& backend, int64_t kept_bytes = kKeptBytes);
 
   // Sets the soft tokens of all rows; valid until the next call.
   void encode(std::vector<MediaRows>& rows);
@@ -45,8 +41,8 @@ class MediaEncoder {
   Backend& backend_;
   const int hidden_;
   const int64_t most_bytes_;
-  std::optional<VisionTower> tower_;
-  std::list<Kept> kept_;  // the most recently used first
+  VisionTower* const tower_;  // null: the model has none
+  std::list<Kept> kept_;      // the most recently used first
   std::map<MediaFingerprint, Place> by_fingerprint_;
   int64_t bytes_ = 0;
   int64_t n_encoded_ = 0;

@@ -81,7 +81,7 @@ void check_memory(const ServeConfig& config, const ModelConfig& model, const Bac
 void take_workspaces(const ServeConfig& config, LoadedModel& loaded) {
   Backend& backend = *loaded.backend;
   const KvDemand demand = kv_demand(config, loaded.config, loaded.plan.is_cuda);
-  const StepLimits limits = step_limits(demand);
+  const StepLimits limits = step_limits(config, demand);
   try {
     loaded.decoder->reserve(limits);
     backend.reserve_workspace(loaded.plan.steps.workspace);

@@ -19,11 +19,12 @@ std::string workspace_line(const StartPlan& plan) {
                      ", of which logits " + memory_text(m.logits) + "; attention " +
                      memory_text(m.attention);
   if (m.experts > 0) text += ", experts " + memory_text(m.experts);
+  const std::string vision = m.vision > 0 ? "; vision tower " + memory_text(m.vision) : "";
   if (plan.is_cuda) {
     return text + ", which take turns in " + memory_text(m.workspace) + "; cuBLASLt " +
-           memory_text(m.library) + ")";
+           memory_text(m.library) + vision + ")";
   }
-  return text + ", at most)";
+  return text + vision + ", at most)";
 }
 
 std::string pages_line(const ModelConfig& model, const KvDemand& demand, const KvPlan& kv) {
@@ -50,15 +51,16 @@ std::string pages_line(const ModelConfig& model, const KvDemand& demand, const K
 
 }  // namespace
 
-StepLimits step_limits(const KvDemand& demand) {
+StepLimits step_limits(const ServeConfig& config, const KvDemand& demand) {
   return {.max_tokens = demand.step_tokens,
           .max_seqs = demand.max_num_seqs,
-          .max_keys = demand.max_model_len};
+          .max_keys = demand.max_model_len,
+          .max_image_tokens = static_cast<int>(config.max_image_tokens)};
 }
 
 StartPlan planned_start(const ServeConfig& config, const ModelConfig& model, bool is_cuda,
                         int n_threads) {
-  const StepLimits limits = step_limits(kv_demand(config, model, is_cuda));
+  const StepLimits limits = step_limits(config, kv_demand(config, model, is_cuda));
   return {.is_cuda = is_cuda,
           .weights = resident_weight_bytes(model, stored_dtype(config, model)),
           .steps = is_cuda ? cuda_step_memory(model, limits)

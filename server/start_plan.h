@@ -23,7 +23,7 @@ struct StartPlan {
 };
 
 // The largest step that the settings allow.
-StepLimits step_limits(const KvDemand& demand);
+StepLimits step_limits(const ServeConfig& config, const KvDemand& demand);
 
 // By the formulas alone.
 StartPlan planned_start(const ServeConfig& config, const ModelConfig& model, bool is_cuda,

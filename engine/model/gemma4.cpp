@@ -7,7 +7,9 @@
 namespace lapidary {
 
 Gemma4::Gemma4(ModelConfig config, Weights weights, Backend& backend)
-    : config_(std::move(config)), weights_(std::move(weights)), backend_(backend) {}
+    : config_(std::move(config)), weights_(std::move(weights)), backend_(backend) {
+  if (config_.vision) vision_.emplace(*config_.vision, config_.hidden, weights_.vision, backend_);
+}
 
 // --- the decoder, top to bottom ---
 
@@ -18,7 +20,8 @@ Tensor Gemma4::forward(Batch batch, const KvCache& cache) {
   if (replays) batch.pad_decode(std::min(padded_decode_rows(batch.n_tokens()), limits_.max_seqs));
   const StepInputs in = upload(batch);
   if (replays) {
-    backend_.replay({batch.n_tokens(), batch.max_keys, cache.serial()}, [&] { run(in, {}, cache); });
+    backend_.replay({batch.n_tokens(), batch.max_keys, cache.serial()},
+                    [&] { run(in, {}, cache); });
   } else {
     run(in, batch.media, cache);
   }
@@ -276,6 +279,7 @@ void Gemma4::reserve(const StepLimits& limits) {
            .rope_sliding = take(bytes.rope_sliding),
            .rope_global = take(bytes.rope_global),
            .logits = take(bytes.logits)};
+  if (vision_) vision_->reserve(limits.max_image_tokens * kPatchesPerToken);
 }
 
 Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
@@ -287,10 +291,16 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
       std::replace(ple_tokens.begin(), ple_tokens.end(), id, config_.ids.pad);
     }
   }
-  const std::vector<int32_t>* lists[] = {
-      &batch.tokens,     &batch.positions,     &batch.query_start,         &batch.logit_rows,
-      &ple_tokens,       &batch.sliding.slots, &batch.sliding.block_start, &batch.global.slots,
-      &batch.global.block_start, &batch.last_visible};
+  const std::vector<int32_t>* lists[] = {&batch.tokens,
+                                         &batch.positions,
+                                         &batch.query_start,
+                                         &batch.logit_rows,
+                                         &ple_tokens,
+                                         &batch.sliding.slots,
+                                         &batch.sliding.block_start,
+                                         &batch.global.slots,
+                                         &batch.global.block_start,
+                                         &batch.last_visible};
   for (const auto* list : lists) staging_.insert(staging_.end(), list->begin(), list->end());
   const size_t bytes = staging_.size() * sizeof(int32_t);
   CHECK(bytes <= ids_.bytes());
@@ -303,10 +313,16 @@ Gemma4::StepInputs Gemma4::upload(const Batch& batch) {
   };
   StepInputs in;
   in.max_keys = batch.max_keys;
-  Tensor* const tensors[] = {
-      &in.tokens,     &in.positions,     &in.query_start,         &in.logit_rows,
-      &in.ple_tokens, &in.sliding.slots, &in.sliding.block_start, &in.global.slots,
-      &in.global.block_start, &in.last_visible};
+  Tensor* const tensors[] = {&in.tokens,
+                             &in.positions,
+                             &in.query_start,
+                             &in.logit_rows,
+                             &in.ple_tokens,
+                             &in.sliding.slots,
+                             &in.sliding.block_start,
+                             &in.global.slots,
+                             &in.global.block_start,
+                             &in.last_visible};
   for (size_t i = 0; i < std::size(lists); ++i) *tensors[i] = tensor(*lists[i]);
   if (batch.last_visible.empty()) in.last_visible = {};
   in.sliding.block_table = upload(sliding_table_, batch.sliding.block_table);

@@ -6,12 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "config/model_config.h"
 #include "engine/batch.h"
 #include "engine/cache/kv_cache.h"
 #include "engine/model/step_buffers.h"
+#include "engine/model/vision_tower.h"
 #include "engine/model/weights.h"
 #include "kernels/backend.h"
 
@@ -36,7 +38,8 @@ class Gemma4 {
   int max_logit_rows() const;
 
   const ModelConfig& config() const { return config_; }
-  const Weights& weights() const { return weights_; }
+  // Null: a model without. Its workspaces are taken by reserve().
+  VisionTower* vision() { return vision_ ? &*vision_ : nullptr; }
 
  private:
   // The step's integers on the device, and what is computed once for all layers.
@@ -73,6 +76,7 @@ class Gemma4 {
   const ModelConfig config_;
   const Weights weights_;
   Backend& backend_;
+  std::optional<VisionTower> vision_;
   StepLimits limits_;
 
   // Workspaces for limits_.max_tokens rows; the comment says what a row holds.

@@ -13,7 +13,8 @@ namespace lapidary {
 struct StepLimits {
   int max_tokens = 0;
   int max_seqs = 0;
-  int max_keys = 0;  // positions of one sequence
+  int max_keys = 0;          // positions of one sequence
+  int max_image_tokens = 0;  // soft tokens of one image, of a model with a tower
 
   // Rows whose logits are computed at once. A row is a megabyte: enough for a step of many
   // sequences, bounded for long scored prompts.

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "engine/batch.h"
+#include "engine/media/image_size.h"
+#include "engine/model/vision_buffers.h"
 #include "kernels/cuda_memory.h"
 #include "kernels/sample.h"
 
@@ -54,6 +56,13 @@ int64_t cpu_attention(const ModelConfig& config, const StepLimits& limits, int n
   return std::min(most, kMost);
 }
 
+int64_t vision(const ModelConfig& config, const StepLimits& limits, DType act, DType compute) {
+  if (!config.vision) return 0;
+  return vision_buffers(*config.vision, config.hidden, limits.max_image_tokens * kPatchesPerToken,
+                        act, compute)
+      .total();
+}
+
 }  // namespace
 
 StepMemory cuda_step_memory(const ModelConfig& config, const StepLimits& limits) {
@@ -69,6 +78,7 @@ StepMemory cuda_step_memory(const ModelConfig& config, const StepLimits& limits)
   m.workspace = std::max({m.attention, m.experts, route, cuda_matrices(config, limits),
                           cuda_sampling(config, limits)});
   m.library = cuda::kLibraryBytes;
+  m.vision = vision(config, limits, DType::bf16, DType::bf16);
   return m;
 }
 
@@ -79,6 +89,7 @@ StepMemory cpu_step_memory(const ModelConfig& config, const StepLimits& limits, 
   const int64_t pairs = int64_t{limits.max_tokens} * config.top_k_experts;
   m.experts = pairs * (config.moe_ffn + config.hidden) * static_cast<int64_t>(sizeof(float));
   m.workspace = m.attention + m.experts;
+  m.vision = vision(config, limits, DType::f32, DType::f32);
   return m;
 }
 

@@ -18,8 +18,9 @@ struct StepMemory {
   // Of all verbs: on CUDA the largest one's, since they take turns; on the CPU the sum of the two.
   int64_t workspace = 0;
   int64_t library = 0;  // cuBLASLt's
+  int64_t vision = 0;   // the vision tower's own
 
-  int64_t total() const { return buffers + workspace + library; }
+  int64_t total() const { return buffers + workspace + library + vision; }
 };
 
 // Exact: what the CUDA backend reserves.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/model/vision_buffers.h"
 #include "kernels/check.h"
 
 namespace lapidary {
@@ -33,44 +34,34 @@ VisionTower::VisionTower(const VisionConfig& config, int text_hidden, const Visi
 
 void VisionTower::reserve(int max_patches) {
   max_patches_ = max_patches;
-  const auto act = static_cast<int64_t>(dtype_bytes(backend_.activation_dtype()));
-  const auto rows = [&](int64_t n, int64_t width, int64_t bytes) {
-    return backend_.allocate(static_cast<size_t>(n * width * bytes));
-  };
-  const int64_t n = max_patches;
-  const int64_t tokens = n / kPatchesPerToken;
-  const int64_t heads = int64_t{config_.n_heads} * heads_.padded;
-  work_.hidden = rows(n, config_.hidden, 4);
-  work_.normed = rows(n, config_.hidden, act);
-  if (config_.clips) {
-    const int64_t widest = std::max<int64_t>({config_.hidden, heads, config_.ffn});
-    work_.clipped = rows(n, widest, act);
-    work_.linear_out = rows(n, widest, act);
-    work_.up = rows(n, config_.ffn, act);
-  }
-  work_.projected = rows(n, 3 * heads, act);
-  work_.query = rows(n, heads, act);
-  work_.attended = rows(n, heads, act);
-  work_.gate = rows(n, config_.ffn, act);
-  work_.block_out = rows(n, config_.hidden, act);
-  // Every image begins a page of its own.
-  const int64_t images = tokens;
-  const int64_t pages = n_pages(n) + images;
-  const Tensor k =
-      backend_.kv_pages(nullptr, backend_.compute_dtype(), pages, config_.n_heads, heads_.padded);
-  work_.k_pages = backend_.allocate(k.bytes());
-  work_.v_pages = backend_.allocate(k.bytes());
-  work_.pixels = rows(n, kPatchValues, 4);
-  work_.rope = rows(n, config_.head_dim, 4);
-  work_.place_ids = rows(n, 2, 4);
-  for (Buffer* list : {&work_.slots, &work_.positions, &work_.last_visible}) *list = rows(n, 1, 4);
-  work_.query_start = rows(images + 1, 1, 4);
-  work_.block_start = rows(images + 1, 1, 4);
-  work_.block_table = rows(pages, 1, 4);
-  work_.pooled_rows = rows(tokens, kPatchesPerToken, 4);
-  work_.pooled = rows(tokens, config_.hidden, 4);
-  work_.pooled_normed = rows(tokens, config_.hidden, act);
-  work_.soft_tokens = rows(tokens, text_hidden_, act);
+  const VisionBuffers bytes = vision_buffers(config_, text_hidden_, max_patches,
+                                             backend_.activation_dtype(), backend_.compute_dtype());
+  const auto take = [this](int64_t n) { return backend_.allocate(static_cast<size_t>(n)); };
+  work_ = {.hidden = take(bytes.hidden),
+           .normed = take(bytes.normed),
+           .clipped = take(bytes.clipped),
+           .linear_out = take(bytes.linear_out),
+           .projected = take(bytes.projected),
+           .query = take(bytes.query),
+           .attended = take(bytes.attended),
+           .gate = take(bytes.gate),
+           .up = take(bytes.up),
+           .block_out = take(bytes.block_out),
+           .k_pages = take(bytes.pages),
+           .v_pages = take(bytes.pages),
+           .pixels = take(bytes.pixels),
+           .rope = take(bytes.rope),
+           .place_ids = take(bytes.place_ids),
+           .slots = take(bytes.list),
+           .positions = take(bytes.list),
+           .last_visible = take(bytes.list),
+           .query_start = take(bytes.starts),
+           .block_start = take(bytes.starts),
+           .block_table = take(bytes.block_table),
+           .pooled_rows = take(bytes.pooled_rows),
+           .pooled = take(bytes.pooled),
+           .pooled_normed = take(bytes.pooled_normed),
+           .soft_tokens = take(bytes.soft_tokens)};
 }
 
 // --- the tower, top to bottom ---
@@ -112,10 +103,9 @@ void VisionTower::attention_block(const VisionLayerWeights& w, const Inputs& in,
   const Tensor q = activations(work_.query, n, width);
   const Tensor attended = activations(work_.attended, n, width);
   const Tensor out = activations(work_.block_out, n, config_.hidden);
-  const int64_t pages = n_pages(max_patches_) + max_patches_ / kPatchesPerToken;
   const auto pages_in = [&](const Buffer& buffer) {
-    return backend_.kv_pages(buffer.data(), backend_.compute_dtype(), pages, config_.n_heads,
-                             heads_.padded);
+    return backend_.kv_pages(buffer.data(), backend_.compute_dtype(), n_vision_pages(max_patches_),
+                             config_.n_heads, heads_.padded);
   };
   const Tensor k_pages = pages_in(work_.k_pages);
   const Tensor v_pages = pages_in(work_.v_pages);

@@ -44,7 +44,7 @@ struct GoldenModel {
     const auto checkpoint = Checkpoint::open(folder(name), golden.config);
     golden.decoder = std::make_unique<Gemma4>(
         golden.config, load_weights(golden.config, *checkpoint, *golden.backend), *golden.backend);
-    golden.decoder->reserve({.max_tokens = 512, .max_seqs = 64, .max_keys = 4096});
+    golden.decoder->reserve({.max_tokens = 512, .max_seqs = 64, .max_keys = 4096, .max_image_tokens = 5 * 140});
     return golden;
   }
 };

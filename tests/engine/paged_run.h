@@ -22,7 +22,7 @@ class PagedRun {
       : backend_(*golden.backend),
         decoder_(*golden.decoder),
         cache_(*golden.backend, decoder_.config(), kv, kPages, kPages),
-        encoder_(decoder_.config(), decoder_.weights(), *golden.backend, 140),
+        encoder_(decoder_, *golden.backend),
         limits_(scheduler_limits(decoder_.config(), {})),
         sliding_(kPages),
         global_(kPages) {}

@@ -17,16 +17,12 @@ constexpr const char* kVisionCheckpoints[] = {"vision_small", "vision_large"};
 class TowerRun {
  public:
   TowerRun(const std::string& name, DType compute, int n_threads = 1)
-      : golden_(GoldenModel::open(name, compute, n_threads)),
-        tower_(*golden_.config.vision, golden_.config.hidden, golden_.decoder->weights().vision,
-               *golden_.backend) {
-    tower_.reserve(5 * 9 * 140);
-  }
+      : golden_(GoldenModel::open(name, compute, n_threads)) {}
 
   int64_t hidden() const { return golden_.config.hidden; }
 
   std::vector<float> encode(const std::vector<const ImagePixels*>& images) {
-    const Tensor out = tower_.encode(images);
+    const Tensor out = golden_.decoder->vision()->encode(images);
     std::vector<float> values(static_cast<size_t>(out.count()));
     golden_.backend->download(values.data(), out.data, out.bytes());
     return values;
@@ -34,7 +30,6 @@ class TowerRun {
 
  private:
   GoldenModel golden_;
-  VisionTower tower_;
 };
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {

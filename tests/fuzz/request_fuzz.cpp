@@ -37,10 +37,23 @@ struct World {
   Service service{options(), config, tokenizer};
 
   World() {
+    config.vision = VisionConfig{.hidden = 8, .n_positions = 256};
+    service.decode_image = decoded;
     service.submit = [this](Request request) -> Submission {
       check(request);
       return Refusal::queue_full;
     };
+  }
+
+  // A picture whose sides are the first bytes, or a refusal.
+  static std::variant<DecodedImage, MediaRefusal> decoded(std::span<const uint8_t> file,
+                                                          const MediaLimits&) {
+    if (file.size() < 2 || file[0] == 0 || file[1] == 0) {
+      return MediaRefusal{MediaFault::damaged, "The image is damaged."};
+    }
+    DecodedImage image{.width = file[0], .height = file[1], .rgb = {}};
+    image.rgb.resize(size_t{file[0]} * file[1] * 3);
+    return image;
   }
 
   static ServiceOptions options() {
@@ -80,6 +93,17 @@ struct World {
     CHECK(r.sampling.repetition_penalty > 0);
     CHECK(r.sampling.min_tokens >= 0 && r.sampling.min_tokens <= 512);
     if (r.rules) check_rules(r.rules);
+    const int32_t placeholder = *tokenizer.control_id("<|image|>");
+    int behind = 0;
+    for (const MediaSpan& span : r.media) {
+      CHECK(span.first > behind && span.count > 0);
+      behind = span.end();
+      CHECK(behind < static_cast<int>(r.tokens.size()));
+      CHECK(n_soft_tokens(span.image->size) == span.count);
+      for (int i = span.first; i < behind; ++i) {
+        CHECK(r.tokens[static_cast<size_t>(i)] == placeholder);
+      }
+    }
   }
 };
 
