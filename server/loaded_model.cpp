@@ -12,6 +12,7 @@
 #include "config/startup_error.h"
 #include "engine/memory_plan.h"
 #include "engine/model/checkpoint.h"
+#include "engine/model/cuda_support.h"
 #include "engine/model/dry_run.h"
 #include "engine/model/dummy_weights.h"
 #include "server/compute_device.h"
@@ -94,6 +95,16 @@ void take_workspaces(const ServeConfig& config, LoadedModel& loaded) {
   }
 }
 
+// Takes a tower that the GPU does not compute out of the config, and says so.
+std::string leave_out_vision(ModelConfig& config) {
+  if (!config.vision) return "";
+  const std::string why = why_not_on_cuda(*config.vision);
+  if (why.empty()) return "";
+  config.vision.reset();
+  return "Images are refused: a GPU does not compute this vision tower yet (vision_config: " + why +
+         ").";
+}
+
 // What is left for the KV cache. `free_at_open`: before the weights came.
 MemoryRoom room_left(const Backend& backend, int64_t free_at_open) {
   const int64_t free = backend.free_bytes();
@@ -117,6 +128,7 @@ LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& f
   loaded.config = load_model_config(config, folder);
   const DeviceChoice choice = choose_device(config, loaded.config);
   loaded.device_note = choice.note;
+  if (choice.is_cuda) loaded.vision_note = leave_out_vision(loaded.config);
   loaded.backend = open_backend(config, loaded.config);
   loaded.plan = planned_start(config, loaded.config, choice.is_cuda, loaded.backend->n_threads());
   loaded.plan.gpu_total = loaded.backend->total_bytes();
@@ -135,7 +147,9 @@ LoadedModel load_model(const ServeConfig& config, const std::filesystem::path& f
 
 std::vector<std::string> start_lines(const ServeConfig& config, const LoadedModel& loaded) {
   std::vector<std::string> lines;
-  if (!loaded.device_note.empty()) lines.push_back(loaded.device_note);
+  for (const std::string& note : {loaded.device_note, loaded.vision_note}) {
+    if (!note.empty()) lines.push_back(note);
+  }
   lines.push_back("Weights loaded: " + speed_text(loaded.read.bytes, loaded.read.seconds));
   for (std::string& line : plan_lines(config, loaded.config, loaded.plan, loaded.options)) {
     lines.push_back(std::move(line));

@@ -69,7 +69,7 @@ json request_of(json parts) {
 }
 
 ApiError refusal(json parts) {
-  const ImageWorld world;
+  ImageWorld world;
   const ApiError error = error_of(handle_chat_completions, world, request_of(std::move(parts)));
   CHECK(world.engine.n_requests() == 0);
   return error;
