@@ -25,6 +25,7 @@ bool MediaDecoder::is_built() { return LAPIDARY_MEDIA != 0; }
 MediaDecoder::MediaDecoder(MediaDecoderOptions options) : options_(completed(std::move(options))) {
   if (!is_built()) return;
   n_missing_ = options_.n_workers;
+  idle_.reserve(static_cast<size_t>(n_missing_));
   keeper_ = std::thread([this] { keep_workers(); });
   std::unique_lock lock(mutex_);
   idle_came_.wait(lock, [&] { return first_start_.has_value(); });
