@@ -94,10 +94,15 @@ void check_together(const ServeConfig& config) {
                        ") must be at least max-num-seqs (" + std::to_string(config.max_num_seqs) +
                        "): every running sequence gets a token in each step.");
   }
-  constexpr int64_t kBudgets[] = {70, 140, 280, 560, 1120};
+  if (config.max_body_bytes != 0 && config.max_body_bytes < 1024) {
+    throw StartupError("max-body-bytes (" + std::to_string(config.max_body_bytes) +
+                       ") must be at least 1024, or auto.");
+  }
+  constexpr int64_t kBudgets[] = {0, 70, 140, 280, 560, 1120};
   if (std::ranges::find(kBudgets, config.max_image_tokens) == std::end(kBudgets)) {
-    throw StartupError("max-image-tokens (" + std::to_string(config.max_image_tokens) +
-                       ") must be 70, 140, 280, 560 or 1120: the models know no other sizes.");
+    throw StartupError(
+        "max-image-tokens (" + std::to_string(config.max_image_tokens) +
+        ") must be 70, 140, 280, 560, 1120 or none: the models know no other sizes.");
   }
   constexpr char kKwargs[] = "default-chat-template-kwargs";
   const ConfigObject kwargs(

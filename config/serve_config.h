@@ -26,7 +26,7 @@ struct ServeConfig {
   int64_t max_model_len = 0;           // tokens of prompt and answer; 0: by model and memory
   int64_t max_num_seqs = 256;          // running at once
   int64_t max_num_batched_tokens = 0;  // of one step; 0: by the device
-  int64_t max_image_tokens = 1120;     // soft tokens of one image: 70, 140, 280, 560 or 1120
+  int64_t max_image_tokens = 280;      // soft tokens of one image; 0: no images
   int64_t max_queued_requests = 256;
   int64_t max_connections = 1024;  // HTTP connections at once
 

@@ -42,7 +42,7 @@ int padded_decode_keys(int max_keys) {
 }
 
 bool Batch::is_decode() const {
-  return n_tokens() == n_seqs() && logit_rows.size() == tokens.size();
+  return n_tokens() == n_seqs() && logit_rows.size() == tokens.size() && media.empty();
 }
 
 void Batch::pad_decode(int n) {

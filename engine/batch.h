@@ -48,7 +48,7 @@ struct Batch {
   // `sees_images_whole`: ModelConfig's. REQUIRES: then no chunk ends inside a span.
   // Logits are wanted of a chunk's last row when it reaches the sequence's end, and of every
   // prompt row that is not scored yet when the request asks for the prompt's logprobs.
-  static Batch from(const Step& step, bool sees_images_whole = false);
+  static Batch from(const Step& step, bool sees_images_whole);
 };
 
 // Rows that a decode batch of n is padded to: a little more than n, one of few sizes.

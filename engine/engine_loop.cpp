@@ -45,6 +45,9 @@ EngineLoop::EngineLoop(Backend& backend, std::unique_ptr<Gemma4> model,
       encoder_(*model_, backend),
       scheduler_(scheduler_limits(model_->config(), options)),
       draws_(model_->config().vocab) {
+  const bool whole_images = config().vision && config().sees_images_whole;
+  CHECK(!whole_images ||
+        options.max_num_batched_tokens >= options.max_num_seqs + options.max_image_tokens);
   publish_stats();
   thread_ = std::thread([this] { run(); });
 }
@@ -64,7 +67,7 @@ Submission EngineLoop::submit(Request request) {
   const int64_t total = static_cast<int64_t>(request.tokens.size()) + request.max_tokens;
   int longest_image = 0;
   for (const MediaSpan& span : request.media) longest_image = std::max(longest_image, span.count);
-  CHECK(longest_image <= options_.max_image_tokens);
+  CHECK(longest_image == 0 || (config().vision && longest_image <= options_.max_image_tokens));
   if (total > options_.max_model_len || !scheduler_.fits(total, longest_image)) {
     return Refusal::too_long;
   }

@@ -1,10 +1,11 @@
 // Turns the media of a step into soft tokens, a batch of images at a time, and keeps them: an image
-// that comes again, in a later turn or in a preempted sequence, is not encoded again. Least
-// recently used ones go first. Engine thread only.
+// that comes again, in a later turn or in a preempted sequence, is not encoded again. They lie in
+// one piece of memory, taken at start, which is written round and round: the oldest go first.
+// Engine thread only.
 #pragma once
 
 #include <cstdint>
-#include <list>
+#include <deque>
 #include <map>
 #include <span>
 #include <vector>
@@ -16,35 +17,38 @@ namespace lapidary {
 
 class MediaEncoder {
  public:
-  // `decoder` and `backend` must outlive it.
-  MediaEncoder(Gemma4& decoder, Backend& backend, int64_t kept_bytes = kKeptBytes);
+  // `decoder` and `backend` must outlive it. Takes memory for `kept_rows` soft tokens, none for a
+  // model without a tower. Throws std::bad_alloc.
+  MediaEncoder(Gemma4& decoder, Backend& backend, int64_t kept_rows = kKeptRows);
 
   // Sets the soft tokens of all rows; valid until the next call.
   void encode(std::vector<MediaRows>& rows);
 
   int64_t n_encoded() const { return n_encoded_; }  // images that went through the tower
 
-  static constexpr int64_t kKeptBytes = int64_t{256} << 20;
+  static constexpr int64_t kKeptRows = 16384;
 
  private:
   struct Kept {
     MediaFingerprint fingerprint;
-    Buffer soft_tokens;  // [count, hidden] act
+    int64_t first = 0;  // of its rows in memory_
     int count = 0;
   };
-  using Place = std::list<Kept>::iterator;
 
+  void take_memory(int64_t n_rows);
+  void make_room(const std::vector<MediaRows>& rows);
   void encode_missing(const std::vector<MediaRows>& rows);
   void run_tower(std::span<const MediaSpan* const> spans);
-  void forget_oldest();
+  int64_t place_for(int count);
 
   Backend& backend_;
-  const int hidden_;
-  const int64_t most_bytes_;
   VisionTower* const tower_;  // null: the model has none
-  std::list<Kept> kept_;      // the most recently used first
-  std::map<MediaFingerprint, Place> by_fingerprint_;
-  int64_t bytes_ = 0;
+  const int hidden_;
+  int64_t n_rows_ = 0;
+  Buffer memory_;          // [n_rows, hidden] act
+  int64_t next_ = 0;       // the row where the next image begins
+  std::deque<Kept> kept_;  // in the order in which they were written
+  std::map<MediaFingerprint, Kept> by_fingerprint_;
   int64_t n_encoded_ = 0;
 };
 

@@ -54,6 +54,7 @@ void Scheduler::schedule_running(Step& step, bool decodes) {
   for (size_t i = 0; i < running_.size() && step.n_tokens < limits_.step_tokens; ++i) {
     Sequence* s = running_[i].get();
     if ((s->n_pending() == 1) != decodes) continue;
+    if (least_chunk(*s) > limits_.step_tokens - step.n_tokens) continue;  // the next step has room
     if (!make_room(step, s)) continue;
     if (const int n = chunk(*s, limits_.step_tokens - step.n_tokens); n > 0) take(step, s, n);
   }

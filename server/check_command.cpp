@@ -141,12 +141,16 @@ void add_check_flags(CLI::App& app, CheckOptions& options) {
 int run_check(const ServeConfig& config, const Environment& environment,
               const CheckOptions& options) {
   const fs::path folder = resolve_model(config.model, environment);
-  const ModelConfig model = load_model_config(config, folder);
+  ModelConfig model = load_model_config(config, folder);
   std::printf("Folder     %s\nModel      %s\n", folder.c_str(), model_line(model).c_str());
   std::printf("Weights    %s\n", weights_line(folder, model).c_str());
   std::printf("Tokenizer  %s\n\n", tokenizer_line(folder, model).c_str());
 
   const Device device = planned_device(config, model, options);
+  if (device.is_cuda) {
+    const std::string note = leave_out_vision(model);
+    if (!note.empty()) std::printf("%s\n\n", note.c_str());
+  }
   StartPlan plan = planned_start(config, model, device.is_cuda, device.n_threads);
   if (device.is_cuda) plan.gpu_total = device.total;
   const MemoryRoom room = room_of(device, plan);

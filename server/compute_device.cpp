@@ -100,4 +100,10 @@ std::unique_ptr<Backend> open_backend(const ServeConfig& config, const ModelConf
   }
 }
 
+std::string leave_out_vision(ModelConfig& model) {
+  if (!model.vision) return "";
+  model.vision.reset();
+  return "Images are refused: vision towers are computed on the CPU only so far.";
+}
+
 }  // namespace lapidary

@@ -24,4 +24,8 @@ DeviceChoice choose_device(const ServeConfig& config, const ModelConfig& model);
 // The backend of that choice. Throws StartupError when the device is not there, is busy or full.
 std::unique_ptr<Backend> open_backend(const ServeConfig& config, const ModelConfig& model);
 
+// Towers are computed on the CPU only: takes it out of the config, and says so. Empty: there is
+// none.
+std::string leave_out_vision(ModelConfig& model);
+
 }  // namespace lapidary

@@ -120,7 +120,8 @@ class DecoderBench::Run {
       if (limits_.has_global) s.global.grow(global_, chunk.start + chunk.count);
       if (chunk.reaches_end()) of_row.push_back(&s);
     }
-    const Tensor rows = bench_.decoder_.forward(Batch::from(step), cache_);
+    const Tensor rows =
+        bench_.decoder_.forward(Batch::from(step, /*sees_images_whole=*/false), cache_);
     for (const Chunk& chunk : step.chunks) {
       Sequence& s = *chunk.sequence;
       s.n_computed += chunk.count;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "config/startup_error.h"
+#include "server/media/media_decoder.h"
 
 namespace lapidary {
 namespace {
@@ -31,6 +32,7 @@ DType kv_dtype(const ServeConfig& config, const ModelConfig& model) {
 
 ModelConfig load_model_config(const ServeConfig& config, const std::filesystem::path& folder) {
   ModelConfig model = ModelConfig::load(folder);
+  if (config.max_image_tokens == 0 || !MediaDecoder::is_built()) model.vision.reset();
   if (config.generation_config == "none") {
     // What must never be sampled is a property of the model, not a preference.
     std::vector<int32_t> suppressed = std::move(model.generation.suppress_tokens);
@@ -76,12 +78,6 @@ KvDemand kv_demand(const ServeConfig& config, const ModelConfig& model, bool is_
   // room beside them.
   const bool whole_images = model.vision && model.sees_images_whole;
   const int64_t least = config.max_num_seqs + (whole_images ? config.max_image_tokens : 0);
-  if (config.max_num_batched_tokens > 0 && config.max_num_batched_tokens < least) {
-    throw StartupError("--max-num-batched-tokens " + std::to_string(config.max_num_batched_tokens) +
-                       " holds no token of " + std::to_string(config.max_num_seqs) +
-                       " sequences and an image of " + std::to_string(config.max_image_tokens) +
-                       " beside them; lower --max-num-seqs or --max-image-tokens.");
-  }
   const int64_t step = config.max_num_batched_tokens > 0
                            ? config.max_num_batched_tokens
                            : std::max(is_cuda ? kGpuStepTokens : kCpuStepTokens, least);
@@ -96,6 +92,13 @@ EngineOptions engine_options(const ServeConfig& config, const ModelConfig& model
                              const MemoryRoom& room, bool is_cuda) {
   const int64_t budget = kv_budget(config, room);
   KvDemand demand = kv_demand(config, model, is_cuda);
+  if (model.vision && model.sees_images_whole &&
+      demand.step_tokens < demand.max_num_seqs + config.max_image_tokens) {
+    throw StartupError("--max-num-batched-tokens " + std::to_string(demand.step_tokens) +
+                       " holds no token of " + std::to_string(demand.max_num_seqs) +
+                       " sequences and an image of " + std::to_string(config.max_image_tokens) +
+                       " beside them; lower --max-num-seqs or --max-image-tokens.");
+  }
   if (config.max_model_len == 0) {
     demand.max_model_len = static_cast<int>(automatic_model_len(model, budget, demand));
   }

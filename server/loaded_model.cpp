@@ -12,7 +12,6 @@
 #include "config/startup_error.h"
 #include "engine/memory_plan.h"
 #include "engine/model/checkpoint.h"
-#include "engine/model/cuda_support.h"
 #include "engine/model/dry_run.h"
 #include "engine/model/dummy_weights.h"
 #include "server/compute_device.h"
@@ -93,16 +92,6 @@ void take_workspaces(const ServeConfig& config, LoadedModel& loaded) {
                        " sequences do not fit in memory; lower --max-num-batched-tokens or "
                        "--max-num-seqs.");
   }
-}
-
-// Takes a tower that the GPU does not compute out of the config, and says so.
-std::string leave_out_vision(ModelConfig& config) {
-  if (!config.vision) return "";
-  const std::string why = why_not_on_cuda(*config.vision);
-  if (why.empty()) return "";
-  config.vision.reset();
-  return "Images are refused: a GPU does not compute this vision tower yet (vision_config: " + why +
-         ").";
 }
 
 // What is left for the KV cache. `free_at_open`: before the weights came.

@@ -33,7 +33,7 @@ struct LoadedModel {
   EngineOptions options;
   StartPlan plan;
   std::string device_note;  // DeviceChoice::note
-  std::string vision_note;  // why the model's vision tower is not computed; empty: it is, or none
+  std::string vision_note;  // that the model's vision tower is not computed; empty: it is, or none
   LoadedWeights read;
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Gemma4> decoder;  // destroyed before the backend

@@ -13,9 +13,11 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "config/startup_error.h"
 #include "server/api/answer_format.h"
 #include "server/api/routes.h"
 #include "server/api/service.h"
+#include "server/engine_options.h"
 #include "server/greeting.h"
 #include "server/http/http_server.h"
 #include "server/json_log.h"
@@ -63,6 +65,21 @@ void drain(Service& service, Engine& engine, HttpServer& server, double timeout_
   server.stop();
 }
 
+// Placeholders that the engine does not know as such would be computed as words.
+void check_image_tokens(const ModelConfig& model, const Tokenizer& tokenizer) {
+  for (const char* name : {"<|image>", "<|image|>", "<image|>"}) {
+    if (tokenizer.control_id(name)) continue;
+    throw StartupError(std::string("The model has a vision tower, but its tokenizer no ") + name +
+                       "; --max-image-tokens none serves text.");
+  }
+  const auto& known = model.ids.placeholders;
+  if (std::ranges::find(known, *tokenizer.control_id("<|image|>")) == known.end()) {
+    throw StartupError(
+        "config.json does not name the tokenizer's <|image|> as its image_token_id; "
+        "--max-image-tokens none serves text.");
+  }
+}
+
 // What computes, and what was planned for it.
 void log_start(const ServeConfig& config, const LoadedModel& model) {
   const EngineOptions& o = model.options;
@@ -80,16 +97,20 @@ int run_serve(const ServeConfig& config, const Environment& environment) {
   const std::filesystem::path folder = model_folder(config, environment);
   // The model's config decides which tokenizer fits, and a wrong one is found before gigabytes of
   // weights are read.
-  const Tokenizer tokenizer = load_tokenizer(folder, ModelConfig::load(folder));
+  const ModelConfig shape = load_model_config(config, folder);
+  const Tokenizer tokenizer = load_tokenizer(folder, shape);
+  std::optional<MediaDecoder> decoder;  // before the weights: it may refuse to start
+  if (shape.vision) {
+    check_image_tokens(shape, tokenizer);
+    decoder.emplace();
+  }
   LoadedModel model = load_model(config, folder);
   log_start(config, model);
   Engine engine(*model.backend, std::move(model.decoder), model.options);
   Service service(service_options(config, engine), engine.config(), tokenizer);
   service.submit = [&engine](Request request) { return engine.submit(std::move(request)); };
   service.stats = [&engine] { return engine.stats(); };
-  std::optional<MediaDecoder> decoder;
-  if (engine.config().vision && MediaDecoder::is_built()) {
-    decoder.emplace();
+  if (decoder && engine.config().vision) {
     service.decode_image = [&decoder](std::span<const uint8_t> file, const MediaLimits& limits) {
       return decoder->image(file, limits);
     };

@@ -48,7 +48,10 @@ void MaskMaker::run() {
     if (is_stopping_) return;
     std::shared_ptr<const Grammar> grammar = waiting_.front().lock();
     waiting_.pop_front();
-    if (grammar == nullptr) continue;
+    if (grammar == nullptr) {
+      changed_.notify_all();
+      continue;
+    }
     is_working_ = true;
     lock.unlock();
     const double end = thread_seconds() + kMaxSeconds;

@@ -23,14 +23,15 @@ class MaskTable {
   // Does nothing where there is one, and beyond kMaxBytes.
   void keep(uint32_t node, std::shared_ptr<const NodeMask> mask);
 
-  bool is_full() const { return mask_bytes_.load(std::memory_order_relaxed) >= kMaxBytes; }
+  // Something was left out.
+  bool is_full() const { return is_full_.load(std::memory_order_relaxed); }
   size_t bytes() const {
     return states_.size() * (sizeof(states_[0]) + sizeof(masks_[0])) +
            mask_bytes_.load(std::memory_order_relaxed);
   }
 
   // What would go beyond is worked out at each use.
-  static constexpr size_t kMaxBytes = size_t{64} << 20;
+  static constexpr size_t kMaxBytes = size_t{16} << 20;
 
  private:
   enum State : uint8_t { kNone, kWriting, kThere };
@@ -38,6 +39,7 @@ class MaskTable {
   std::vector<std::atomic<uint8_t>> states_;
   std::vector<std::shared_ptr<const NodeMask>> masks_;  // written once, before kThere
   std::atomic<size_t> mask_bytes_ = 0;
+  std::atomic<bool> is_full_ = false;
 };
 
 }  // namespace lapidary

@@ -2,7 +2,6 @@
 
 #include <cstdint>
 
-#include "engine/model/vision_weights.h"
 #include "kernels/cuda_limits.h"
 
 namespace lapidary {
@@ -58,21 +57,6 @@ std::string why_not_on_cuda(const ModelConfig& config) {
                              Field{"top_k_experts", config.top_k_experts, cuda::kMaxChosen},
                              Field{"moe_intermediate_size", config.moe_ffn, any, true},
                              Field{"hidden_size_per_layer_input", config.ple_dim, any, true}}) {
-    std::string why = why_not(field);
-    if (!why.empty()) return why;
-  }
-  return "";
-}
-
-std::string why_not_on_cuda(const VisionConfig& config) {
-  const int padded = HeadLayout(config.head_dim).padded;
-  if (!cuda::computes_head_dim(padded)) {
-    return "head_dim is " + std::to_string(config.head_dim) + ", padded " + std::to_string(padded) +
-           ", not one of " + head_dims();
-  }
-  const int64_t any = INT32_MAX;
-  for (const Field& field : {Field{"hidden_size", config.hidden, cuda::kMaxHidden, true},
-                             Field{"intermediate_size", config.ffn, any, true}}) {
     std::string why = why_not(field);
     if (!why.empty()) return why;
   }

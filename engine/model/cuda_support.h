@@ -9,7 +9,5 @@ namespace lapidary {
 
 // Empty when it does; else why not, as the end of a sentence that names the field of config.json.
 std::string why_not_on_cuda(const ModelConfig& config);
-// The same of a vision tower: a model whose tower is not computed serves text there.
-std::string why_not_on_cuda(const VisionConfig& config);
 
 }  // namespace lapidary

@@ -33,5 +33,13 @@ def made_up_name(rng):
                    for _ in range(rng.choice([2, 2, 3]))).capitalize()
 
 
+def spliced_name(rng, names):
+    """The beginning of one name and the end of another: no list holds it, yet it is spelled as names
+    of its kind are, which made-up ones are not."""
+    head, tail = rng.sample(names, 2)
+    made = head[:rng.randint(2, max(2, len(head) - 2))] + tail[-rng.randint(2, max(2, len(tail) - 1)):]
+    return " ".join(part.capitalize() if head[0].isupper() else part for part in made.lower().split())
+
+
 def first_name(rng):
     return rng.choice(FIRST_NAMES) if rng.random() < 0.65 else made_up_name(rng)

@@ -7,7 +7,7 @@ out. A new skill (images, audio) is one more function and one more row of MIXTUR
 from . import conversations, phrasing, tool_talk
 from .conversations import single
 
-# Shares of the conversations; those with tools are longer, about half of all tokens.
+# Shares of the conversations; those with tools are longer, most of all tokens.
 MIXTURE = {
     "facts": (single(conversations.fact_turn), 42),
     "greetings": (single(conversations.greeting_turn), 16),
@@ -16,9 +16,9 @@ MIXTURE = {
     "arithmetic": (single(conversations.sum_turn), 11),
     "follow-up": (conversations.follow_up, 7), "memory": (conversations.remembering, 15),
     "repeating": (conversations.repeating, 4), "system": (conversations.obeying, 8),
-    "tool calls": (tool_talk.calling, 9), "parallel calls": (tool_talk.calling_twice, 6),
-    "tool results": (tool_talk.reporting, 6), "tool loops": (tool_talk.looping, 3),
-    "no tool": (tool_talk.needing_none, 8)}
+    "tool calls": (tool_talk.calling, 17), "parallel calls": (tool_talk.calling_twice, 12),
+    "tool results": (tool_talk.reporting, 10), "tool loops": (tool_talk.looping, 5),
+    "no tool": (tool_talk.needing_none, 13)}
 
 
 def sample(rng):

@@ -17,6 +17,7 @@ ERRORS = ["error", "Error: not found", "error: no connection", "Error: the reque
           "Error: unknown", '{"code": 500, "error": "server"}', "failed: error"]
 ERROR_ANSWER = "Sorry, the tool gave an error."
 ERROR_SHARE = 0.07
+INVENTED_SHARE = 0.04  # names of functions and parameters that say nothing
 
 
 @dataclasses.dataclass
@@ -67,16 +68,16 @@ def invented(rng):
 
 def pick_name(rng, options):
     """One of the names of a kind, spelled in one of several ways, or an invented one."""
-    if rng.random() < 0.18:
+    if rng.random() < INVENTED_SHARE:
         return invented(rng)
     name = rng.choice(options)
     pick = rng.random()
-    if pick < 0.12:
+    if pick < 0.08:
         head, *rest = name.split("_")
         return head + "".join(part.capitalize() for part in rest)
-    if pick < 0.18:
+    if pick < 0.12:
         return f"{name}_{rng.choice(['tool', 'api', 'v2', 'info', 'for_me', 'now'])}"
-    if pick < 0.22:
+    if pick < 0.14:
         return f"{rng.choice(['my', 'the', 'api', 'gem', 'bot', 'do'])}_{name}"
     return name
 
@@ -107,7 +108,7 @@ def declare(rng, name, descriptions, properties, optional=()):
 def distinct(rng, *choices):
     """One name from each list, all different."""
     while True:
-        result = [invented(rng) if rng.random() < 0.12 else rng.choice(options)
+        result = [invented(rng) if rng.random() < INVENTED_SHARE else rng.choice(options)
                   for options in choices]
         if len(set(result)) == len(result):
             return result
@@ -160,7 +161,10 @@ def city(picker):
     if picker.measuring:
         name = rng.choice(tool_phrases.NEW_CITIES)
     else:
-        name = rng.choice(tool_phrases.CITIES) if rng.random() < 0.6 else names.made_up_name(rng)
+        pick = rng.random()
+        name = (rng.choice(tool_phrases.CITIES) if pick < 0.4 else
+                names.spliced_name(rng, tool_phrases.CITIES) if pick < 0.8 else
+                names.made_up_name(rng))
     return name.lower() if rng.random() < 0.12 else name
 
 
@@ -171,10 +175,12 @@ def stone(picker):
         if rng.random() < 0.3:
             return rng.choice(gems.GEMS)
         name = rng.choice(tool_phrases.NEW_STONES)
-    elif rng.random() < 0.45:
+    elif rng.random() < 0.25:
         return rng.choice(gems.GEMS)
-    elif rng.random() < 0.55:
+    elif rng.random() < 0.3:
         name = rng.choice(tool_phrases.STONES)
+    elif rng.random() < 0.7:
+        name = names.spliced_name(rng, tool_phrases.STONES + [g.name for g in gems.GEMS])
     else:
         name = names.made_up_name(rng).lower() + rng.choice(["", "ite", "ite", "ine"])
     return gems.Gem(name, "", "", "", "", "", "", "", "")

@@ -21,8 +21,9 @@ NEXT_THOUGHT = "Now I calculate. I call a tool."
 
 WEATHER, CALCULATOR, LOOKUP = tool_kinds.Weather(), tool_kinds.Calculator(), tool_kinds.Lookup()
 PROPERTY, ORDER = Property(), Order()
-KINDS = [(WEATHER, 30), (CALCULATOR, 22), (tool_kinds.Operation(), 8), (LOOKUP, 20),
-         (PROPERTY, 26), (ORDER, 14)]
+# A model of this size learns three kinds well; a few of any other keep it from calling blindly.
+KINDS = [(WEATHER, 36), (CALCULATOR, 26), (tool_kinds.Operation(), 5), (LOOKUP, 25),
+         (PROPERTY, 5), (ORDER, 4)]
 SYSTEMS = conversations.NEUTRAL_SYSTEMS + [
     "You can use tools.", "Use the tools when they help.", "You are an agent.",
     "You are a helpful assistant with tools.", "Use your tools.", "Call a tool when you need one.",
@@ -44,7 +45,7 @@ def some_tools(picker, wanted=()):
     for kind in wanted:
         while not any(t.kind is kind for t in tools):
             add_tool(tools, kind, picker)
-    count = rng.choices([1, 2, 3, 4], [30, 40, 23, 7])[0]
+    count = rng.choices([1, 2, 3, 4], [34, 42, 19, 5])[0]
     kinds, weights = zip(*KINDS)
     while len(tools) < count:
         add_tool(tools, rng.choices(kinds, weights)[0], picker)
@@ -167,7 +168,7 @@ def unrelated_turn(tools, picker):
 
 def missing_turn(tools, picker):
     """What a tool could do that is not there."""
-    kind = picker.rng.choice([WEATHER, WEATHER, PROPERTY, PROPERTY, ORDER])
+    kind = picker.rng.choice([WEATHER] * 6 + [PROPERTY, ORDER])
     if kind is not PROPERTY and any(t.kind is kind for t in tools):
         return None
     others = list(tools)
@@ -203,7 +204,7 @@ def no_tool_turn(tools, picker):
 def history(tools, picker):
     rng = picker.rng
     trained = phrasing.Picker(rng)
-    low, high = (0, 1) if picker.measuring else (0, 4)
+    low, high = (0, 1) if picker.measuring else (0, 2)
     turns = []
     for _ in range(rng.randint(low, high)):
         maker = rng.choices([call_turn, pair_turn, chain_turn, no_tool_turn], [46, 14, 8, 32])[0]

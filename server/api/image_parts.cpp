@@ -17,7 +17,10 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr size_t kMaxImages = 64;
-constexpr int64_t kMaxSoftTokens = 16384;  // of a request's images together: 38 MB of levels
+constexpr int64_t kMaxSoftTokens = 8192;             // of a request's images together
+constexpr int64_t kMaxPixels = 100'000'000;          // of a request's files together
+constexpr int64_t kMaxHeldBytes = int64_t{1} << 30;  // by all requests
+constexpr int64_t kTokenBytes = int64_t{3} * kTokenPixels * kTokenPixels;
 constexpr int kLowBudget = 70, kAutoBudget = 280, kHighBudget = 1120;
 
 std::span<const uint8_t> as_bytes(const std::string& text) {
@@ -39,8 +42,35 @@ MediaFingerprint fingerprint_of(const ImagePixels& image) {
   return digest;
 }
 
-PreparedImage prepare(const ImageInput& input, const Service& service) {
+// The levels of an image of so many soft tokens, given back when the last holder is gone.
+class HeldBytes {
+ public:
+  HeldBytes(const Service& service, int64_t bytes) : service_(service), bytes_(bytes) {
+    if (service_.image_bytes.fetch_add(bytes_) + bytes_ <= kMaxHeldBytes) return;
+    service_.image_bytes.fetch_sub(bytes_);
+    throw api_error::overloaded();
+  }
+  ~HeldBytes() { service_.image_bytes.fetch_sub(bytes_); }
+  HeldBytes(const HeldBytes&) = delete;
+  HeldBytes& operator=(const HeldBytes&) = delete;
+
+ private:
+  const Service& service_;
+  const int64_t bytes_;
+};
+
+struct HeldPixels {
+  HeldPixels(const Service& service, int64_t bytes) : held(service, bytes) {}
+
+  HeldBytes held;
+  ImagePixels pixels;
+};
+
+// `pixels_left`: that the request's other files leave it; takes this one's off.
+PreparedImage prepare(const ImageInput& input, const Service& service, int64_t& pixels_left) {
+  auto owner = std::make_shared<HeldPixels>(service, input.budget * kTokenBytes);
   MediaLimits limits;
+  limits.max_pixels = std::min(limits.max_pixels, std::max<int64_t>(1, pixels_left));
   auto decoded = service.decode_image(as_bytes(input.bytes), limits);
   if (auto* refusal = std::get_if<MediaRefusal>(&decoded)) {
     if (refusal->fault == MediaFault::busy) throw api_error::overloaded();
@@ -51,14 +81,23 @@ PreparedImage prepare(const ImageInput& input, const Service& service) {
   }
   const auto& image = std::get<DecodedImage>(decoded);
   const ImageSize from = {.height = image.height, .width = image.width};
+  pixels_left -= int64_t{from.height} * from.width;
   const ImageSize to = target_size(from, input.budget);
   const int n_positions = service.config.vision->n_positions;
   if (std::max(to.height, to.width) > n_positions * kPatchPixels) {
     throw api_error::invalid_value(input.path, "the image is too elongated for this model.");
   }
-  auto pixels = std::make_shared<ImagePixels>(ImagePixels{to, resize_bicubic(image.rgb, from, to)});
-  const MediaFingerprint fingerprint = fingerprint_of(*pixels);
-  return {std::move(pixels), fingerprint, n_soft_tokens(to)};
+  owner->pixels = {to, resize_bicubic(image.rgb, from, to)};
+  const MediaFingerprint fingerprint = fingerprint_of(owner->pixels);
+  const ImagePixels* pixels = &owner->pixels;
+  return {{std::move(owner), pixels}, fingerprint, n_soft_tokens(to)};
+}
+
+// Nothing is decoded for a request that the engine would refuse.
+bool is_full(const Service& service) {
+  if (!service.stats) return false;
+  const EngineStats stats = service.stats();
+  return stats.running + stats.waiting >= service.options.max_sequences;
 }
 
 }  // namespace
@@ -72,6 +111,10 @@ ImageInputs::ImageInputs(const Fields& body, const Service& service)
       throw api_error::unsupported_parameter("mm_processor_kwargs." + key,
                                              "There is 'max_soft_tokens'.");
     }
+  }
+  if (!service.takes_images()) {
+    throw api_error::unsupported_parameter("mm_processor_kwargs",
+                                           "The model that is served here takes no images.");
   }
   default_budget_ = budget_of(Fields(*kwargs, "mm_processor_kwargs"));
 }
@@ -101,18 +144,26 @@ int ImageInputs::add(const Fields& part) {
         part.path("type"), "the model that is served here takes no images; it takes 'text'.");
   }
   if (inputs_.size() == kMaxImages) {
-    throw api_error::array_too_long("messages", kMaxImages, kMaxImages + 1);
+    throw api_error::invalid_value(
+        "messages", "there are more than " + std::to_string(kMaxImages) + " images.");
   }
   const Json* value = part.find("image_url");
   if (value == nullptr) throw api_error::missing_parameter(part.path("image_url"));
   const std::string path = part.path("image_url");
-  const Json object = value->is_string() ? Json{{"url", *value}} : *value;
-  check_object(object, path);
-  const Fields image(object, path);
-  const auto url = image.text("url", SIZE_MAX);
-  if (!url) throw api_error::missing_parameter(image.path("url"));
-  const std::string url_path = value->is_string() ? path : image.path("url");
-  inputs_.push_back({data_url_bytes(*url, url_path), budget_of(image), url_path});
+  if (value->is_string()) {
+    const auto& url = value->get_ref<const std::string&>();
+    inputs_.push_back({data_url_bytes(url, path), default_budget_, path});
+  } else {
+    check_object(*value, path);
+    const Fields image(*value, path);
+    const Json* url = image.find("url");
+    if (url == nullptr) throw api_error::missing_parameter(image.path("url"));
+    if (!url->is_string()) {
+      throw api_error::invalid_type(image.path("url"), "a string", type_name(*url));
+    }
+    inputs_.push_back({data_url_bytes(url->get_ref<const std::string&>(), image.path("url")),
+                       budget_of(image), image.path("url")});
+  }
   return static_cast<int>(inputs_.size()) - 1;
 }
 
@@ -125,8 +176,13 @@ std::vector<PreparedImage> prepare_images(const std::vector<ImageInput>& inputs,
                                                    std::to_string(kMaxSoftTokens) +
                                                    " soft tokens together.");
   }
+  if (!inputs.empty() && is_full(service)) throw api_error::overloaded();
+  int64_t pixels_left = kMaxPixels;
   std::vector<PreparedImage> images;
-  for (const ImageInput& input : inputs) images.push_back(prepare(input, service));
+  for (const ImageInput& input : inputs) {
+    if (service.draining) throw api_error::draining();
+    images.push_back(prepare(input, service, pixels_left));
+  }
   return images;
 }
 

@@ -64,6 +64,8 @@ struct Service {
                                                          const MediaLimits&)>
       decode_image;
   std::atomic<bool> draining{false};
+  // Levels of images that requests hold, waiting and running.
+  mutable std::atomic<int64_t> image_bytes{0};
 
   Service(ServiceOptions the_options, const ModelConfig& the_config,
           const Tokenizer& the_tokenizer);

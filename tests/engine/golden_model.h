@@ -33,8 +33,7 @@ struct GoldenModel {
   // `isa` as BackendOptions has it; std::invalid_argument for one that this machine lacks.
   static GoldenModel open(const std::string& name, DType compute = DType::f32, int n_threads = 1,
                           const std::string& isa = "") {
-    return open(name,
-                make_cpu_backend({.compute = compute, .n_threads = n_threads, .isa = isa}));
+    return open(name, make_cpu_backend({.compute = compute, .n_threads = n_threads, .isa = isa}));
   }
 
   static GoldenModel open(const std::string& name, std::unique_ptr<Backend> backend) {
@@ -44,7 +43,8 @@ struct GoldenModel {
     const auto checkpoint = Checkpoint::open(folder(name), golden.config);
     golden.decoder = std::make_unique<Gemma4>(
         golden.config, load_weights(golden.config, *checkpoint, *golden.backend), *golden.backend);
-    golden.decoder->reserve({.max_tokens = 512, .max_seqs = 64, .max_keys = 4096, .max_image_tokens = 5 * 140});
+    golden.decoder->reserve(
+        {.max_tokens = 512, .max_seqs = 64, .max_keys = 4096, .max_image_tokens = 5 * 140});
     return golden;
   }
 };

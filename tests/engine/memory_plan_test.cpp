@@ -26,13 +26,13 @@ double billions(const ModelConfig& config) {
   return static_cast<double>(n) / 1e9;
 }
 
-// The smallest share that any judged length gets of what it could have.
 ModelConfig text_part(const char* size) {
   ModelConfig config = published(size);
   config.vision.reset();
   return config;
 }
 
+// The smallest share that any judged length gets of what it could have.
 double worst_share(const ModelConfig& config, const KvPlan& plan, const KvDemand& demand,
                    int64_t budget) {
   const KvShape shape = kv_shape(config, demand.kv);

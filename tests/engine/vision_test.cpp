@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <random>
 
 #include "tests/engine/golden_outputs.h"
 #include "tests/engine/golden_pictures.h"
@@ -157,6 +158,52 @@ TEST_CASE("the engine goes on from images as the official implementation does",
       }
     }
   }
+}
+
+TEST_CASE("an image that is kept is not encoded again, whatever was written between",
+          "[engine][vision]") {
+  const GoldenPictures pictures("vision_small");
+  const GoldenOutputs outputs("vision_small");
+  GoldenModel golden = GoldenModel::open("vision_small");
+  // Room for twice the largest step below and no more: what is kept is written over all the time.
+  MediaEncoder encoder(*golden.decoder, *golden.backend, 1);
+  const auto encode = [&](const std::vector<int>& wanted) {
+    std::vector<MediaSpan> spans;
+    for (const int i : wanted) {
+      const auto at = static_cast<size_t>(i);
+      spans.push_back({.first = 0,
+                       .count = pictures.soft_tokens[at],
+                       .image = std::make_shared<ImagePixels>(pictures.images[at]),
+                       .fingerprint = {static_cast<uint8_t>(i + 1)}});
+    }
+    std::vector<MediaRows> rows;
+    for (const MediaSpan& span : spans) {
+      rows.push_back(
+          {.span = &span, .row = 0, .count = span.count, .offset = 0, .soft_tokens = {}});
+    }
+    encoder.encode(rows);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const Tensor& soft = rows[i].soft_tokens;
+      std::vector<float> values(static_cast<size_t>(soft.count()));
+      golden.backend->download(values.data(), soft.data, soft.bytes());
+      const auto expected = outputs.floats("soft_tokens." + std::to_string(wanted[i]));
+      REQUIRE(largest_difference(values, expected) < 2e-5);
+    }
+  };
+  encode({0, 0});
+  CHECK(encoder.n_encoded() == 1);
+  encode({0});
+  CHECK(encoder.n_encoded() == 1);
+  std::mt19937 random(3);
+  for (int round = 0; round < 40; ++round) {
+    std::vector<int> wanted;
+    for (unsigned k = 0; k <= random() % 4; ++k) wanted.push_back(static_cast<int>(random() % 5));
+    encode(wanted);
+  }
+  const int64_t before = encoder.n_encoded();
+  encode({1, 2});
+  encode({2, 1});
+  CHECK(encoder.n_encoded() <= before + 2);
 }
 
 TEST_CASE("a head's layout is a permutation that keeps the pairs", "[engine][vision]") {

@@ -173,7 +173,7 @@ TEST_CASE("an image that cannot be taken is one clear answer", "[server][media]"
         "unsupported_value");
   json many = json::array();
   for (int i = 0; i < 65; ++i) many.push_back(image("9x9", {{"detail", "low"}}));
-  CHECK(refusal(many).status == 400);
+  CHECK(refusal(many).message.find("more than 64 images") != std::string::npos);
   json costly = json::array();
   for (int i = 0; i < 20; ++i) costly.push_back(image("9x9", {{"detail", "high"}}));
   CHECK(refusal(costly).message.find("soft tokens together") != std::string::npos);
@@ -189,11 +189,25 @@ TEST_CASE("images belong to users and tools, and to models that see", "[server][
     CHECK(error_of(handle_chat_completions, world, body).code == "unsupported_value");
   }
   const ApiWorld blind;
+  json with_budget = chat_request();
+  with_budget["mm_processor_kwargs"] = {{"max_soft_tokens", 70}};
+  CHECK(error_of(handle_chat_completions, blind, with_budget).param == "mm_processor_kwargs");
   const ApiError error = error_of(handle_chat_completions, blind, request_of({image("9x9")}));
   CHECK(error.status == 400);
   CHECK(error.code == "unsupported_value");
   CHECK(error.param == "messages[0].content[0].type");
   CHECK(error.message.find("takes no images") != std::string::npos);
+}
+
+TEST_CASE("what images hold is given back, and never more than there is", "[server][media]") {
+  ImageWorld world;
+  call(handle_chat_completions, world, request_of({image("96x96", {{"detail", "low"}})}));
+  CHECK(world.service.image_bytes == 70 * 48 * 48 * 3);  // the engine's last request is kept
+  world.service.image_bytes = int64_t{1} << 30;
+  CHECK(error_of(handle_chat_completions, world, request_of({image("9x9")})).status == 503);
+  CHECK(world.service.image_bytes == int64_t{1} << 30);
+  world.service.draining = true;
+  CHECK(error_of(handle_chat_completions, world, request_of({image("9x9")})).status == 503);
 }
 
 TEST_CASE("base64 is read strictly and back to the same bytes", "[server][media]") {
