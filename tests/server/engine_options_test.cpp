@@ -62,7 +62,7 @@ TEST_CASE("the longest sequence is the model's, or what memory allows", "[server
   config.kv_cache_memory_bytes = 2 * kGiB;
   const EngineOptions small = engine_options(config, model, 64 * kGiB);
   // Half of it, so that others run beside a long one.
-  CHECK(small.max_model_len == longest_sequence(model, kGiB, {DType::bf16}, 512));
+  CHECK(small.max_model_len == longest_sequence(model, kGiB, {DType::bf16}, 256 + 280));
   CHECK(small.max_model_len < 262144);
   CHECK(small.sliding_pages > 2 * 65);
   CHECK(small.global_pages * 16 >= small.max_model_len);
@@ -93,7 +93,9 @@ TEST_CASE("a GPU's share counts weights and workspaces, and what others hold is 
 }
 
 TEST_CASE("26B-A4B in bfloat16 starts on a GPU of 64 GiB, with a context of 256K", "[server]") {
-  const ModelConfig model = ModelConfig::load(published("26B-A4B"));
+  ModelConfig model = ModelConfig::load(published("26B-A4B"));
+  CHECK(contains(leave_out_vision(model), "Images are refused"));
+  CHECK(leave_out_vision(model).empty());
   const ServeConfig config;
   StartPlan plan = planned_start(config, model, true, 1);
   plan.gpu_total = 64 * kGiB;
@@ -113,6 +115,24 @@ TEST_CASE("26B-A4B in bfloat16 starts on a GPU of 64 GiB, with a context of 256K
   CHECK(contains(text, "global pages of"));
   CHECK(contains(text, " of 262144 tokens"));
   CHECK(options.global_pages * kPageSize >= 262144);
+}
+
+TEST_CASE("a step holds the largest image beside a token of every sequence", "[server]") {
+  const ModelConfig model = ModelConfig::load(published("26B-A4B"));
+  ServeConfig config;
+  CHECK(engine_options(config, model, 8 * kGiB).max_num_batched_tokens == 256 + 280);
+  config.max_image_tokens = 1120;
+  CHECK(engine_options(config, model, 8 * kGiB).max_num_batched_tokens == 256 + 1120);
+  config.max_num_batched_tokens = 1300;
+  CHECK(contains(thrown_by<StartupError>([&] { engine_options(config, model, 8 * kGiB); }),
+                 "an image of 1120"));
+  config.max_num_seqs = 180;
+  CHECK(engine_options(config, model, 8 * kGiB).max_num_batched_tokens == 1300);
+  // E2B's images may be cut.
+  const ModelConfig small = ModelConfig::load(published("E2B"));
+  CHECK(engine_options(ServeConfig{}, small, 8 * kGiB).max_num_batched_tokens == 512);
+  config.max_image_tokens = 0;
+  CHECK_FALSE(load_model_config(config, published("26B-A4B")).vision.has_value());
 }
 
 TEST_CASE("--device goes where the model can be computed, and says why", "[server]") {
