@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <span>
 #include <utility>
 
@@ -45,30 +47,47 @@ MediaFingerprint fingerprint_of(const ImagePixels& image) {
 // The levels of an image of so many soft tokens, given back when the last holder is gone.
 class HeldBytes {
  public:
-  HeldBytes(const Service& service, int64_t bytes) : service_(service), bytes_(bytes) {
-    if (service_.image_bytes.fetch_add(bytes_) + bytes_ <= kMaxHeldBytes) return;
-    service_.image_bytes.fetch_sub(bytes_);
+  HeldBytes(std::shared_ptr<std::atomic<int64_t>> held, int64_t bytes)
+      : held_(std::move(held)), bytes_(bytes) {
+    if (held_->fetch_add(bytes_) + bytes_ <= kMaxHeldBytes) return;
+    held_->fetch_sub(bytes_);
     throw api_error::overloaded();
   }
-  ~HeldBytes() { service_.image_bytes.fetch_sub(bytes_); }
+  ~HeldBytes() { held_->fetch_sub(bytes_); }
   HeldBytes(const HeldBytes&) = delete;
   HeldBytes& operator=(const HeldBytes&) = delete;
 
  private:
-  const Service& service_;
+  const std::shared_ptr<std::atomic<int64_t>> held_;
   const int64_t bytes_;
 };
 
 struct HeldPixels {
-  HeldPixels(const Service& service, int64_t bytes) : held(service, bytes) {}
+  HeldPixels(const Service& service, int64_t bytes) : held(service.image_bytes, bytes) {}
 
   HeldBytes held;
   ImagePixels pixels;
 };
 
+// One of the few turns that there are.
+class PictureTurn {
+ public:
+  explicit PictureTurn(const Service& service) : service_(service) {
+    constexpr std::chrono::seconds kLongestWait{10};
+    if (!service_.picture_turns.try_acquire_for(kLongestWait)) throw api_error::overloaded();
+  }
+  ~PictureTurn() { service_.picture_turns.release(); }
+  PictureTurn(const PictureTurn&) = delete;
+  PictureTurn& operator=(const PictureTurn&) = delete;
+
+ private:
+  const Service& service_;
+};
+
 // `pixels_left`: that the request's other files leave it; takes this one's off.
 PreparedImage prepare(const ImageInput& input, const Service& service, int64_t& pixels_left) {
   auto owner = std::make_shared<HeldPixels>(service, input.budget * kTokenBytes);
+  const PictureTurn turn(service);
   MediaLimits limits;
   limits.max_pixels = std::min(limits.max_pixels, std::max<int64_t>(1, pixels_left));
   auto decoded = service.decode_image(as_bytes(input.bytes), limits);

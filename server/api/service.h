@@ -7,7 +7,9 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <semaphore>
 #include <span>
 #include <string>
 #include <variant>
@@ -64,8 +66,12 @@ struct Service {
                                                          const MediaLimits&)>
       decode_image;
   std::atomic<bool> draining{false};
-  // Levels of images that requests hold, waiting and running.
-  mutable std::atomic<int64_t> image_bytes{0};
+  // Levels of images that requests hold, waiting and running: the engine may do so longer than this
+  // lives.
+  std::shared_ptr<std::atomic<int64_t>> image_bytes = std::make_shared<std::atomic<int64_t>>(0);
+  // Whole pictures, up to 99 MB each, are in memory from the decoder's answer to their target size.
+  static constexpr int kPicturesAtOnce = 4;
+  mutable std::counting_semaphore<kPicturesAtOnce> picture_turns{kPicturesAtOnce};
 
   Service(ServiceOptions the_options, const ModelConfig& the_config,
           const Tokenizer& the_tokenizer);

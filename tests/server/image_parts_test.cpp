@@ -2,7 +2,9 @@
 // scripts, and every refusal on the way.
 #include "server/api/image_parts.h"
 
+#include <atomic>
 #include <random>
+#include <thread>
 
 #include "server/api/chat_completions.h"
 #include "server/api/data_url.h"
@@ -202,12 +204,34 @@ TEST_CASE("images belong to users and tools, and to models that see", "[server][
 TEST_CASE("what images hold is given back, and never more than there is", "[server][media]") {
   ImageWorld world;
   call(handle_chat_completions, world, request_of({image("96x96", {{"detail", "low"}})}));
-  CHECK(world.service.image_bytes == 70 * 48 * 48 * 3);  // the engine's last request is kept
-  world.service.image_bytes = int64_t{1} << 30;
+  CHECK(*world.service.image_bytes == 70 * 48 * 48 * 3);  // the engine's last request is kept
+  *world.service.image_bytes = int64_t{1} << 30;
   CHECK(error_of(handle_chat_completions, world, request_of({image("9x9")})).status == 503);
-  CHECK(world.service.image_bytes == int64_t{1} << 30);
+  CHECK(*world.service.image_bytes == int64_t{1} << 30);
   world.service.draining = true;
   CHECK(error_of(handle_chat_completions, world, request_of({image("9x9")})).status == 503);
+}
+
+TEST_CASE("pictures take turns, whatever becomes of them", "[server][media]") {
+  ImageWorld world;
+  std::atomic<int> now = 0, most = 0;
+  world.service.decode_image = [&](std::span<const uint8_t> file, const MediaLimits& limits) {
+    most = std::max<int>(most, ++now);
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    --now;
+    return scripted_image(file, limits);
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 12; ++i) {
+    threads.emplace_back([&world, i] {
+      const json part = image(i % 3 == 0 ? "bad" : "9x9", {{"detail", "low"}});
+      error_of(handle_chat_completions, world, request_of({part}));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(most <= Service::kPicturesAtOnce);
+  for (int i = 0; i < Service::kPicturesAtOnce; ++i)
+    CHECK(world.service.picture_turns.try_acquire());
 }
 
 TEST_CASE("base64 is read strictly and back to the same bytes", "[server][media]") {
